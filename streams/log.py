@@ -1,0 +1,64 @@
+"""The log: original bytes in partitions, in one order that every reader sees.
+
+Two implementations stand behind this protocol and pass one contract test: a table in the store (embedded)
+and a Kafka topic (full). A record's place is (log_id, partition, offset); all records of one unit are in
+one partition, in the order in which they were appended.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message as it came: the payload's own bytes, its topic, and when ingest first saw it."""
+
+    key: str
+    mqtt_topic: str
+    payload: bytes
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An envelope and its place in the log."""
+
+    partition: int
+    offset: int
+    envelope: Envelope
+
+
+class Log(Protocol):
+    """What ingest appends to and workers read from."""
+
+    @property
+    def log_id(self) -> str:
+        """Tells this log from any other, so that a position is never used on the wrong one."""
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions, fixed when the log was made."""
+
+    def append(self, envelopes: Sequence[Envelope]) -> None:
+        """Return once all envelopes are durable, in order per key; raise and append none otherwise."""
+
+    def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
+        """The next records of each partition from its offset on, at most `records_max` in all."""
+
+    def ends(self) -> dict[int, int]:
+        """The offset that each partition's next record will get."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when something may have been appended, or when the time is over."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key: the same in every process and on every machine."""
+    return zlib.crc32(key.encode()) % partitions
