@@ -1,1 +1,1 @@
-
+"""The front door: one file per command, and the only place that reads the environment."""

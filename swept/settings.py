@@ -1,0 +1,88 @@
+"""Settings: read once, here, from the environment's SWEPT_* variables, and frozen.
+
+Nothing else in swept looks at the environment. URLs may hold passwords, so they are secrets without a
+repr. Where a URL is missing the embedded broker, store and log take its place (see swept/wiring.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from swept.errors import UserError
+
+PREFIX = "SWEPT_"
+
+
+class Settings(BaseModel):
+    """What the environment decides; every field is SWEPT_ and its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store_url: SecretStr | None = Field(default=None, description="PostgreSQL or TimescaleDB; none: embedded")
+    mqtt_url: SecretStr | None = Field(default=None, description="mqtt:// or mqtts:// broker; none: embedded")
+    log_url: SecretStr | None = Field(default=None, description="kafka://; none: a table in the store")
+    district: Path | None = Field(default=None, description="folder of the district; none: configs/zhanqian")
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".local/share/swept", description="where embedded servers live"
+    )
+    kubicka_dir: Path | None = Field(default=None, description="a recording that only tests use")
+
+    @field_validator("home", "district")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("store_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        return _with_scheme(value, ("postgresql://", "postgres://"))
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _mqtt(cls, value: SecretStr | None) -> SecretStr | None:
+        return _with_scheme(value, ("mqtt://", "mqtts://"))
+
+    @field_validator("log_url")
+    @classmethod
+    def _kafka(cls, value: SecretStr | None) -> SecretStr | None:
+        return _with_scheme(value, ("kafka://",))
+
+    @property
+    def district_folder(self) -> Path:
+        """The district's folder: the one that is named, else the one that comes with swept."""
+        return self.district or configs_folder() / "zhanqian"
+
+
+def _with_scheme(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
+    if value is not None and not value.get_secret_value().startswith(schemes):
+        raise ValueError(f"must start with {' or '.join(schemes)}")
+    return value
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; an unknown SWEPT_* name or a bad value is the user's error."""
+    given = os.environ if environ is None else environ
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in given.items()
+        if name.startswith(PREFIX) and value
+    }
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        known = ", ".join(PREFIX + field.upper() for field in Settings.model_fields)
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"{name} is not a setting; known are {known}.") from None
+        raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def configs_folder() -> Path:
+    """The folder of defaults: beside the packages in a checkout, inside the package in a wheel."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
