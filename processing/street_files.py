@@ -1,0 +1,226 @@
+"""Streets and context roads out of GeoJSON (RFC 7946).
+
+Features with kind=alley or kind=street are audited, kind=road is context. Each feature has a stable
+street_id and one chain of lines: parts are put in order and turned where needed, and what isn't one chain is
+refused. What is wrong with a feature is a line of text, never an exception, so a survey of 500 streets
+says all its faults at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from processing.district import Road, Street
+
+IMPORT_HINT = "run `swept streets import FILE --crs EPSG:... (or --gcj02)` first"
+PARTS_MAX = 64
+POINTS_MAX = 100_000
+#: Ends of parts meet when no further apart than this, in degrees (about 1 cm).
+MEET_DEG = 1.5e-7
+
+Point = tuple[float, float]
+Part = tuple[Point, ...]
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class _Properties(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Literal["alley", "street", "road"]
+    street_id: Annotated[Text, Field(min_length=1, max_length=64, pattern=r"^[^/+#\s]+$")]
+    name: Annotated[Text, Field(max_length=200)] = ""
+    grade: int = Field(3, ge=1, le=9)
+    required: int = Field(1, ge=0, le=48)
+    work: Literal["sweeping", "washing", "by_hand"] = "sweeping"
+    sides: Literal[1, 2] = 1
+    subdistrict: Text = ""
+    contractor: Text = ""
+    oneway: bool = False
+    layer: int = Field(0, ge=-9, le=9)
+
+
+def parse_streets(
+    geojson: bytes, file: str = "streets.geojson"
+) -> tuple[list[Street], list[Road], bool, list[str]]:
+    """Streets, context roads, whether lines are already cut at junctions, and problems (one line each)."""
+    try:
+        content = json.loads(geojson)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        return [], [], False, [f"{file}: not GeoJSON ({str(error)[:80]}); export it again as GeoJSON"]
+    if not isinstance(content, dict) or not isinstance(content.get("features"), list):
+        return [], [], False, [f"{file}: not a FeatureCollection; export the layer as one"]
+    if problem := _wrong_crs(content):
+        return [], [], False, [f"{file}: {problem}"]
+    streets: list[Street] = []
+    roads: list[Road] = []
+    problems: list[str] = []
+    seen: set[str] = set()
+    for number, feature in enumerate(content["features"], 1):
+        where = f"{file}: {_label(feature, number)}"
+        line, faults = _line(feature)
+        problems += [f"{where}: {fault}" for fault in faults]
+        if line is None:
+            continue
+        if line.line_id in seen:
+            problems.append(f"{where}: this street_id is used twice; give each street its own")
+            continue
+        seen.add(line.line_id)
+        if isinstance(line, Street):
+            streets.append(line)
+        else:
+            roads.append(line)
+    return streets, roads, content.get("noded") is True, problems
+
+
+def _wrong_crs(content: Mapping[str, Any]) -> str:
+    """What is wrong with the coordinate system that a file names itself, or nothing."""
+    crs = content.get("crs")
+    named = crs.get("properties", {}) if isinstance(crs, dict) else {}
+    name = str(named.get("name", "")) if isinstance(named, dict) else ""
+    name = name or str(content.get("datum", ""))
+    plain = name.upper().replace("-", "").replace(" ", "")
+    if not plain or plain in {"WGS84", "EPSG:4326"} or plain.endswith(("CRS84", ":4326")):
+        return ""
+    return f"is in {name}, not WGS-84; {IMPORT_HINT}"
+
+
+def _label(feature: object, number: int) -> str:
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    street_id = properties.get("street_id") if isinstance(properties, dict) else None
+    return f"feature {number} ({street_id})" if street_id else f"feature {number}"
+
+
+def _line(feature: object) -> tuple[Street | Road | None, list[str]]:
+    if not isinstance(feature, dict):
+        return None, ["not a feature; remove it"]
+    faults: list[str] = []
+    properties = _properties(feature.get("properties"), faults)
+    parts = line_parts(feature.get("geometry"), faults)
+    if properties is None or faults:
+        return None, faults
+    if properties.sides == 2 and properties.oneway:
+        return None, ["a one-way street has one side; set sides to 1 or oneway to false"]
+    common = (properties.street_id, properties.name or properties.street_id, parts)
+    if properties.kind == "road":
+        return Road(*common, oneway=properties.oneway, layer=properties.layer), []
+    own = properties.model_dump(exclude={"kind", "street_id", "name"})
+    return Street(*common, **own), []
+
+
+def _properties(properties: object, faults: list[str]) -> _Properties | None:
+    given = properties if isinstance(properties, dict) else {}
+    # Exporters write null where a column is empty.
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        return _Properties.model_validate(given)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_context=False):
+            name = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "missing":
+                faults.append(f"{name} is missing; {_MISSING.get(name, 'add it')}")
+            else:
+                faults.append(f"{name}: {fault['msg']} (is {fault['input']!r})")
+        return None
+
+
+_MISSING = {
+    "street_id": "give each feature a stable id of its own",
+    "kind": "say kind=alley or kind=street (audited) or kind=road (context)",
+}
+
+
+def line_parts(geometry: object, faults: list[str]) -> tuple[Part, ...]:
+    """The connected parts of a GeoJSON geometry in order; appends to `faults` what is wrong."""
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    if not isinstance(geometry, dict) or kind not in {"LineString", "MultiLineString"}:
+        faults.append(f"geometry is {kind or 'missing'}; draw a centreline (LineString, MultiLineString)")
+        return ()
+    raw = geometry.get("coordinates")
+    lines = [raw] if kind == "LineString" else raw
+    if not isinstance(lines, list) or not 0 < len(lines) <= PARTS_MAX:
+        faults.append(f"coordinates hold no line, or more than {PARTS_MAX} parts; merge or split the street")
+        return ()
+    parts = []
+    for line in lines:
+        points = _points(line, faults)
+        if faults:
+            return ()
+        parts.append(points)
+    chained = chain(parts)
+    if chained is None:
+        faults.append("parts don't connect into one chain; join them, or make a street of each")
+        return ()
+    return chained
+
+
+def _points(line: object, faults: list[str]) -> Part:
+    if not isinstance(line, list) or len(line) > POINTS_MAX:
+        faults.append(f"a part is no list of up to {POINTS_MAX} coordinates; export it again")
+        return ()
+    points: list[Point] = []
+    for position in line:
+        if not isinstance(position, list) or len(position) < 2 or not all(map(_is_number, position[:2])):
+            faults.append(f"{str(position)[:40]} is no [lon, lat]; export it again")
+            return ()
+        lon, lat = float(position[0]), float(position[1])
+        if problem := _out_of_range(lon, lat):
+            faults.append(problem)
+            return ()
+        if not points or points[-1] != (lon, lat):
+            points.append((lon, lat))
+    if len(points) < 2:
+        faults.append("has no length; draw at least two different points, or remove it")
+    return tuple(points)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _out_of_range(lon: float, lat: float) -> str:
+    if abs(lon) <= 180 and abs(lat) <= 90:
+        return "lies at (0, 0); the survey lost its coordinates there" if lon == lat == 0 else ""
+    if abs(lon) <= 90 and abs(lat) <= 180:
+        return f"[{lon}, {lat}] has lat before lon; write [lon, lat]"
+    return f"[{lon:.2f}, {lat:.2f}] isn't in degrees (projected?); {IMPORT_HINT}"
+
+
+def chain(parts: Sequence[Part]) -> tuple[Part, ...] | None:
+    """The parts so that each starts where the one before ends, reordered and turned if needed, or None."""
+    for first in range(len(parts)):
+        for start in (parts[first], parts[first][::-1]):
+            rest = [*parts[:first], *parts[first + 1 :]]
+            if (found := _follow(start, rest)) is not None:
+                return found
+    return None
+
+
+def _follow(start: Part, rest: list[Part]) -> tuple[Part, ...] | None:
+    found = [start]
+    while rest:
+        end = found[-1][-1]
+        for index, part in enumerate(rest):
+            turned = part if _meets(part[0], end) else part[::-1]
+            if _meets(turned[0], end):
+                # The joint is one coordinate, or noding would see two.
+                found.append((end, *turned[1:]))
+                del rest[index]
+                break
+        else:
+            return None
+    return tuple(found)
+
+
+def _meets(one: Point, other: Point) -> bool:
+    return abs(one[0] - other[0]) <= MEET_DEG and abs(one[1] - other[1]) <= MEET_DEG
