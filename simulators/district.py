@@ -1,0 +1,456 @@
+"""A made-up Zhanqian: 144 back streets, the roads around them, units and a plan, from a seed.
+
+No survey of the real streets is public, so the files say `"synthetic": true`. What makes matching hard is
+here on purpose: near-parallel alleys, alleys beside an avenue, dead ends, T-junctions, crossings, loops.
+Junctions are exact: lines that meet share a vertex, equal in all seven decimals. The same seed gives the
+same bytes: `python -m simulators.district configs/zhanqian` rewrites the committed folder unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from simulators.district_plan import Stop, plan, toml_files
+
+SEED = 17
+LON0, LAT0 = 122.275, 40.675
+M_PER_DEG_LAT = 111_047.0
+M_PER_DEG_LON = 84_530.0
+SPAN_M = 3_000.0
+SUBDISTRICTS = ("八田地街道", "建丰街道", "建设街道", "跃进街道", "新建街道", "东兴街道")
+STREETS_EACH = 24
+LENGTH_M = (62.0, 396.0)
+
+XY = tuple[float, float]
+
+
+@dataclass(slots=True)
+class Alley:
+    """A back street in the making; coordinates in metres from the centre."""
+
+    parts: list[list[XY]]
+    kind: str = "alley"
+    sides: int = 1
+    dead_end: bool = False
+
+    @property
+    def length_m(self) -> float:
+        """Length of the centreline."""
+        return sum(math.dist(a, b) for part in self.parts for a, b in pairwise(part))
+
+
+@dataclass(slots=True)
+class Edge:
+    """A road between two crossings of the grid: a polyline into which junctions are put."""
+
+    points: list[XY]
+    length_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.length_m = sum(math.dist(a, b) for a, b in pairwise(self.points))
+
+    def at(self, share: float) -> XY:
+        """The place at a share of the length; it becomes a vertex, so that lines can join here."""
+        left_m = share * self.length_m
+        for index, (a, b) in enumerate(pairwise(self.points)):
+            step_m = math.dist(a, b)
+            if left_m <= step_m:
+                place = _between(a, b, left_m / step_m)
+                self.points.insert(index + 1, place)
+                return place
+            left_m -= step_m
+        return self.points[-1]
+
+
+@dataclass(slots=True)
+class Block:
+    """What lies between four roads; `place(u, v)` is west to east and south to north, each 0 to 1."""
+
+    south: Edge
+    north: Edge
+    west: Edge
+    east: Edge
+    corners: tuple[XY, XY, XY, XY]
+
+    @property
+    def size_m(self) -> XY:
+        """From west to east, and from south to north."""
+        sw, se, nw, ne = self.corners
+        width_m = (math.dist(sw, se) + math.dist(nw, ne)) / 2
+        return width_m, (math.dist(sw, nw) + math.dist(se, ne)) / 2
+
+    def place(self, u: float, v: float) -> XY:
+        """The place at shares of the block's width and depth."""
+        sw, se, nw, ne = self.corners
+        return _between(_between(sw, se, u), _between(nw, ne, u), v)
+
+    def turned(self) -> Block:
+        """The same block with its axes swapped, so that every pattern exists both ways."""
+        sw, se, nw, ne = self.corners
+        return Block(self.west, self.east, self.south, self.north, (sw, nw, se, ne))
+
+
+def _between(a: XY, b: XY, share: float) -> XY:
+    return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
+
+
+# Patterns: what is built into a block. `u` runs along the alley, `v` across it.
+
+
+def _bends(block: Block, rng: random.Random, v: float, shares: Sequence[float]) -> list[XY]:
+    _, deep_m = block.size_m
+    return [block.place(u, v + rng.uniform(-9, 9) / deep_m) for u in shares]
+
+
+def through(block: Block, rng: random.Random) -> list[Alley]:
+    """One alley from road to road; a wide one is swept along both kerbs."""
+    v = rng.uniform(0.35, 0.65)
+    inner = _bends(block, rng, v, (0.3, 0.68))
+    line = [block.west.at(v), *inner, block.east.at(v)]
+    wide = rng.random() < 0.45
+    return [Alley([line], kind="street" if wide else "alley", sides=2 if wide else 1)]
+
+
+def pair(block: Block, rng: random.Random) -> list[Alley]:
+    """Two alleys side by side, 20 to 40 m apart: which one was it?"""
+    _, deep_m = block.size_m
+    apart_m = rng.uniform(22, 38)
+    v = rng.uniform(0.3, 0.6)
+    w = v + apart_m / deep_m
+    bends_m = [rng.uniform(-8, 8) for _ in range(2)]
+    lines = []
+    for base in (v, w):
+        inner = [block.place(u, base + b / deep_m) for u, b in zip((0.33, 0.66), bends_m, strict=True)]
+        lines.append(Alley([[block.west.at(base), *inner, block.east.at(base)]]))
+    return lines
+
+
+def comb(block: Block, rng: random.Random) -> list[Alley]:
+    """A through alley of three parts, with an alley up to the north road and a dead end to the south."""
+    v = rng.uniform(0.4, 0.6)
+    left, right = rng.uniform(0.28, 0.38), rng.uniform(0.6, 0.72)
+    joints = _bends(block, rng, v, (left, right))
+    middle = _bends(block, rng, v, (0.5,))
+    start, end = block.west.at(v), block.east.at(v)
+    main = Alley([[start, joints[0]], [joints[0], *middle, joints[1]], [joints[1], end]])
+    up = Alley([[joints[0], block.place(left + 0.03, (1 + v) / 2), block.north.at(left)]])
+    tip_v = v * rng.uniform(0.2, 0.4)
+    down = Alley([[joints[1], block.place(right - 0.04, (v + tip_v) / 2), block.place(right, tip_v)]])
+    down.dead_end = True
+    return [main, up, down]
+
+
+def cross(block: Block, rng: random.Random) -> list[Alley]:
+    """Two alleys that cross in the middle."""
+    u, v = rng.uniform(0.4, 0.6), rng.uniform(0.4, 0.6)
+    middle = block.place(u, v)
+    side = block.place(u / 2, v + rng.uniform(-0.03, 0.03))
+    ways = [[block.west.at(v), side, middle], [middle, block.east.at(v)]]
+    over = [block.south.at(u), block.place(u + rng.uniform(-0.03, 0.03), v / 2), middle, block.north.at(u)]
+    return [Alley(ways), Alley([over])]
+
+
+def beside(block: Block, rng: random.Random) -> list[Alley]:
+    """An alley 12 to 20 m from the road in the south, all along it, and a dead end further in."""
+    _, deep_m = block.size_m
+    apart_m = rng.uniform(13, 19)
+    road = list(block.south.points)
+    base = apart_m / deep_m
+    start, end = block.west.at(base), block.east.at(base)
+    inner = [
+        _shift(road, index, apart_m)
+        for index in range(1, len(road) - 1)
+        if math.dist(road[index], road[0]) > 25 and math.dist(road[index], road[-1]) > 25
+    ]
+    return [Alley([[start, *inner, end]]), *dead_end(block, rng)]
+
+
+def _shift(line: Sequence[XY], index: int, apart_m: float) -> XY:
+    """A vertex moved away from the line's south (or west) side into the block."""
+    (x0, y0), (x1, y1) = line[index - 1], line[index + 1]
+    length_m = math.dist((x0, y0), (x1, y1))
+    dx, dy = (x1 - x0) / length_m, (y1 - y0) / length_m
+    # Into the block is left of an eastward road, right of a northward one.
+    sign = 1 if dx > abs(dy) else -1
+    x, y = line[index]
+    return x - sign * dy * apart_m, y + sign * dx * apart_m
+
+
+def dead_end(block: Block, rng: random.Random) -> list[Alley]:
+    """An alley that ends inside the block, with a turn to the north before its tip."""
+    wide_m, _ = block.size_m
+    v = rng.uniform(0.38, 0.5)
+    tip = min(0.82, rng.uniform(90, 170) / wide_m)
+    if rng.random() < 0.5:
+        path = [block.west.at(v), block.place(tip * 0.55, v + 0.02), block.place(tip, v - 0.03)]
+    else:
+        turn = block.place(tip, v + 0.02)
+        path = [block.west.at(v), turn, block.place(tip + 0.02, v + rng.uniform(0.18, 0.3))]
+    return [Alley([path], dead_end=True)]
+
+
+def yard(block: Block, rng: random.Random) -> list[Alley]:
+    """A stem from the west road and, at its end, a street that goes round a courtyard: a loop."""
+    wide_m, deep_m = block.size_m
+    v = rng.uniform(0.45, 0.55)
+    mouth = rng.uniform(70, 95) / wide_m
+    right = min(0.85, mouth + rng.uniform(60, 90) / wide_m)
+    half = rng.uniform(22, 34) / deep_m
+    gate = block.place(mouth, v)
+    ring = [gate, *(block.place(u, w) for u, w in _ring(mouth, right, v, half)), gate]
+    stem = [block.west.at(v), block.place(mouth / 2, v + 0.015), gate]
+    return [Alley([stem]), Alley([ring])]
+
+
+def _ring(left: float, right: float, v: float, half: float) -> tuple[XY, ...]:
+    return (left, v - half), (right, v - half), (right + 0.01, v), (right, v + half), (left, v + half)
+
+
+def hook(block: Block, rng: random.Random) -> list[Alley]:
+    """An alley of two parts round a corner, from the west road to the north road, and a stub off it."""
+    u, v = rng.uniform(0.5, 0.68), rng.uniform(0.36, 0.5)
+    turn = block.place(u, v)
+    joint = block.place(u * 0.5, v + rng.uniform(-0.03, 0.03))
+    first = [block.west.at(v), joint]
+    second = [joint, turn, block.place(u + 0.03, (1 + v) / 2), block.north.at(u)]
+    stub = [joint, block.place(u * 0.5 + 0.04, v * 0.6), block.place(u * 0.5, v * 0.25)]
+    return [Alley([first, second]), Alley([stub], dead_end=True)]
+
+
+Pattern = Callable[[Block, random.Random], list[Alley]]
+PATTERNS: tuple[Pattern, ...] = (
+    pair,
+    comb,
+    cross,
+    beside,
+    through,
+    yard,
+    hook,
+    pair,
+    comb,
+    beside,
+    through,
+    dead_end,
+    hook,
+    cross,
+)
+
+
+@dataclass(slots=True)
+class Grid:
+    """Avenues and lanes: crossings, the edges between them, and the blocks they enclose."""
+
+    crossings: list[list[XY]]
+    rows: list[list[Edge]] = field(default_factory=list)
+    columns: list[list[Edge]] = field(default_factory=list)
+
+    def block(self, i: int, j: int) -> Block:
+        """The block north-east of a crossing."""
+        at = self.crossings
+        corners = at[i][j], at[i + 1][j], at[i][j + 1], at[i + 1][j + 1]
+        rows, columns = self.rows, self.columns
+        return Block(rows[i][j], rows[i][j + 1], columns[i][j], columns[i + 1][j], corners)
+
+
+def _spread(rng: random.Random) -> list[float]:
+    """Lines 170 to 430 m apart over the span."""
+    steps = [rng.uniform(190, 400) for _ in range(10)]
+    scale = SPAN_M / sum(steps)
+    places = [-SPAN_M / 2]
+    for step in steps:
+        places.append(places[-1] + step * scale)
+    return places
+
+
+def _grid(rng: random.Random) -> Grid:
+    xs, ys = _spread(rng), _spread(rng)
+    # The whole net leans and bulges a little, as towns do; crossings are off by some metres besides.
+    grid = Grid([[_lean(x + rng.uniform(-14, 14), y + rng.uniform(-14, 14)) for y in ys] for x in xs])
+    at = grid.crossings
+    for i in range(len(xs) - 1):
+        grid.rows.append([_bent(at[i][j], at[i + 1][j], rng) for j in range(len(ys))])
+    for i in range(len(xs)):
+        grid.columns.append([_bent(at[i][j], at[i][j + 1], rng) for j in range(len(ys) - 1)])
+    return grid
+
+
+def _lean(x: float, y: float) -> XY:
+    return x + 0.07 * y + 45 * math.sin(y / 900), y - 0.05 * x + 40 * math.sin(x / 1_000)
+
+
+def _bent(a: XY, b: XY, rng: random.Random) -> Edge:
+    x, y = _between(a, b, rng.uniform(0.4, 0.6))
+    length_m = math.dist(a, b)
+    off_m = rng.uniform(-5, 5)
+    return Edge([a, (x - (b[1] - a[1]) / length_m * off_m, y + (b[0] - a[0]) / length_m * off_m), b])
+
+
+def _fits(alleys: Iterable[Alley]) -> bool:
+    return all(LENGTH_M[0] <= alley.length_m <= LENGTH_M[1] for alley in alleys)
+
+
+def _build(
+    block: Block, pattern: Callable[[Block, random.Random], list[Alley]], rng: random.Random
+) -> list[Alley]:
+    """The pattern in one of the block's two ways, or nothing where its alleys get too long or too short."""
+    for _ in range(6):
+        way = block if rng.random() < 0.5 else block.turned()
+        edges = (block.south, block.north, block.west, block.east)
+        before = [list(edge.points) for edge in edges]
+        alleys = pattern(way, rng)
+        if _fits(alleys):
+            return alleys
+        for edge, points in zip(edges, before, strict=True):
+            edge.points[:] = points
+    return []
+
+
+def _alleys(grid: Grid, rng: random.Random) -> list[tuple[str, Alley]]:
+    """144 streets with their subdistricts: three columns and two rows of blocks."""
+    found: list[tuple[str, Alley]] = []
+    blocks = len(grid.rows)
+    for index, subdistrict in enumerate(SUBDISTRICTS):
+        columns = range(blocks * (index % 3) // 3, blocks * (index % 3 + 1) // 3)
+        rows = range(blocks * (index // 3) // 2, blocks * (index // 3 + 1) // 2)
+        places = [(i, j) for i in columns for j in rows]
+        rng.shuffle(places)
+        mine: list[Alley] = []
+        for turn, (i, j) in enumerate(places):
+            alleys = _build(grid.block(i, j), PATTERNS[turn % len(PATTERNS)], rng)
+            mine += alleys[: STREETS_EACH - len(mine)]
+        if len(mine) < STREETS_EACH:
+            raise ValueError(f"only {len(mine)} streets fit into {subdistrict}; choose another seed")
+        found += [(subdistrict, alley) for alley in mine]
+    return found
+
+
+NAMES = (
+    "永红,福源,长安,和平,光明,新华,向阳,朝阳,胜利,团结,幸福,民生,民主,文化,育才,振兴,兴隆,兴业,青年,友谊,"
+    "红旗,东风,工农,铁西,站前,公园,菜市,粮库,糖厂,纸坊,渡口,盐仓,辽河,海滨,望海,潮沟,石桥,柳树,槐花,枣园,"
+    "梨园,杏花,桃源,松竹,芦苇,荷塘,水源,泉眼,义和,仁爱,礼泉,智慧,信义,平安,吉祥,如意,康宁,永泰,德胜,建国"
+)
+ROAD_NAMES = (
+    "渤海大街,市府路,学府路,金牛山大街,辽河大街,体育馆路,新兴大街,少年宫路,文兴路,盼盼路,清华路,"
+    "楞严寺路,东升路,平安路,智泉街,光华路,园丁路,启文路,通惠街,澄湖路,得胜路,滨海路"
+)
+
+
+def _names(alleys: Sequence[Alley], rng: random.Random) -> list[str]:
+    """A name for each, none twice; a wide one is a 小街, a dead end a 里 or 胡同."""
+    words = NAMES.split(",")
+    used: set[str] = set()
+    names = []
+    for alley in alleys:
+        endings = (
+            ("小街",) if alley.sides == 2 else (("里", "胡同") if alley.dead_end else ("巷", "巷", "胡同"))
+        )
+        while (name := rng.choice(NAMES) + rng.choice(endings)) in used:
+            pass
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _lonlat(place: XY) -> list[float]:
+    return [round(LON0 + place[0] / M_PER_DEG_LON, 7), round(LAT0 + place[1] / M_PER_DEG_LAT, 7)]
+
+
+def _feature(properties: Mapping[str, object], parts: Sequence[Sequence[XY]]) -> dict[str, object]:
+    lines = [[_lonlat(place) for place in part] for part in parts]
+    geometry = (
+        {"type": "LineString", "coordinates": lines[0]}
+        if len(lines) == 1
+        else {"type": "MultiLineString", "coordinates": lines}
+    )
+    return {"type": "Feature", "properties": dict(properties), "geometry": geometry}
+
+
+def _geojson(features: Sequence[object]) -> bytes:
+    """A feature a line, so that a change of one street is a change of one line."""
+    head = '{"type":"FeatureCollection","synthetic":true,"noded":false,"features":[\n'
+    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in features)
+    return (head + ",\n".join(lines) + "\n]}\n").encode()
+
+
+def _grade(alley: Alley, rng: random.Random) -> int:
+    return 3 if alley.sides == 2 else rng.choices((3, 2, 1), (3, 5, 4))[0]
+
+
+def _streets(grid: Grid, rng: random.Random) -> tuple[list[dict[str, object]], list[Stop]]:
+    rows = _alleys(grid, rng)
+    names = _names([alley for _, alley in rows], rng)
+    features, stops = [], []
+    by_hand_left = 8
+    for number, ((subdistrict, alley), name) in enumerate(zip(rows, names, strict=True), 1):
+        street_id = f"ZQ-{number:03d}"
+        grade = _grade(alley, rng)
+        by_hand = alley.dead_end and by_hand_left > 0 and number % 3 == 0
+        by_hand_left -= by_hand
+        grade = min(grade, 2) if by_hand else grade
+        properties = {
+            "kind": alley.kind,
+            "street_id": street_id,
+            "name": name,
+            "grade": grade,
+            "required": grade,
+            "work": "by_hand" if by_hand else "sweeping",
+            "sides": alley.sides,
+            "subdistrict": subdistrict,
+            "contractor": ("ZQ-HW1", "ZQ-HW2")[SUBDISTRICTS.index(subdistrict) // 3],
+            "oneway": False,
+            "layer": 0,
+        }
+        features.append(_feature(properties, alley.parts))
+        area = SUBDISTRICTS.index(subdistrict)
+        middle = alley.parts[len(alley.parts) // 2][0]
+        stop = Stop(street_id, area, grade, by_hand, alley.sides, alley.dead_end, alley.length_m, middle)
+        stops.append(stop)
+    return features, stops
+
+
+def _roads(grid: Grid) -> list[dict[str, object]]:
+    """Each avenue or lane is one line from edge to edge of the district, through all its crossings."""
+    rows = [[grid.rows[i][j] for i in range(len(grid.rows))] for j in range(len(grid.rows[0]))]
+    names = ROAD_NAMES.split(",")
+    features = []
+    for letter, lines in (("E", rows), ("N", grid.columns)):
+        for number, edges in enumerate(lines, 1):
+            name = names[(number - 1) * 2 + (letter == "N")]
+            points = [place for edge in edges for place in edge.points[:-1]] + [edges[-1].points[-1]]
+            properties = {"kind": "road", "street_id": f"ZQ-R{letter}{number:02d}", "name": name}
+            features.append(_feature({**properties, "oneway": False, "layer": 0}, [points]))
+    return features
+
+
+def generate(seed: int = SEED) -> Mapping[str, bytes]:
+    """The folder's files; the same seed gives the same bytes."""
+    rng = random.Random(seed)
+    grid = _grid(rng)
+    features, stops = _streets(grid, rng)
+    return {
+        "streets.geojson": _geojson(features),
+        "roads.geojson": _geojson(_roads(grid)),
+        **toml_files(plan(stops)),
+    }
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="where to write, such as configs/zhanqian")
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for name, content in generate(arguments.seed).items():
+        (arguments.folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
