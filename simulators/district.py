@@ -348,10 +348,11 @@ def _names(alleys: Sequence[Alley], rng: random.Random) -> list[str]:
     used: set[str] = set()
     names = []
     for alley in alleys:
-        endings = (
-            ("小街",) if alley.sides == 2 else (("里", "胡同") if alley.dead_end else ("巷", "巷", "胡同"))
-        )
-        while (name := rng.choice(NAMES) + rng.choice(endings)) in used:
+        if alley.sides == 2:
+            endings = ["小街"]
+        else:
+            endings = ["里", "胡同"] if alley.dead_end else ["巷", "巷", "胡同"]
+        while (name := rng.choice(words) + rng.choice(endings)) in used:
             pass
         used.add(name)
         names.append(name)
