@@ -106,15 +106,15 @@ def _between(a: XY, b: XY, share: float) -> XY:
 
 def _bends(block: Block, rng: random.Random, v: float, shares: Sequence[float]) -> list[XY]:
     _, deep_m = block.size_m
-    return [block.place(u, v + rng.uniform(-9, 9) / deep_m) for u in shares]
+    return [block.place(u, v + rng.uniform(-11, 11) / deep_m) for u in shares]
 
 
 def through(block: Block, rng: random.Random) -> list[Alley]:
     """One alley from road to road; a wide one is swept along both kerbs."""
     v = rng.uniform(0.35, 0.65)
-    inner = _bends(block, rng, v, (0.3, 0.68))
+    inner = _bends(block, rng, v, (0.22, 0.5, 0.75))
     line = [block.west.at(v), *inner, block.east.at(v)]
-    wide = rng.random() < 0.45
+    wide = rng.random() < 0.6
     return [Alley([line], kind="street" if wide else "alley", sides=2 if wide else 1)]
 
 
@@ -140,6 +140,8 @@ def comb(block: Block, rng: random.Random) -> list[Alley]:
     middle = _bends(block, rng, v, (0.5,))
     start, end = block.west.at(v), block.east.at(v)
     main = Alley([[start, joints[0]], [joints[0], *middle, joints[1]], [joints[1], end]])
+    if rng.random() < 0.4:
+        main.kind, main.sides = "street", 2
     up = Alley([[joints[0], block.place(left + 0.03, (1 + v) / 2), block.north.at(left)]])
     tip_v = v * rng.uniform(0.2, 0.4)
     down = Alley([[joints[1], block.place(right - 0.04, (v + tip_v) / 2), block.place(right, tip_v)]])
@@ -348,10 +350,7 @@ def _names(alleys: Sequence[Alley], rng: random.Random) -> list[str]:
     used: set[str] = set()
     names = []
     for alley in alleys:
-        if alley.sides == 2:
-            endings = ["小街"]
-        else:
-            endings = ["里", "胡同"] if alley.dead_end else ["巷", "巷", "胡同"]
+        endings = ["小街"] if alley.sides == 2 else ["里", "胡同"] if alley.dead_end else ["巷", "巷", "胡同"]
         while (name := rng.choice(words) + rng.choice(endings)) in used:
             pass
         used.add(name)
