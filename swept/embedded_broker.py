@@ -1,0 +1,175 @@
+"""The MQTT broker rumqttd as a child process, from the iotcore wheel; loopback only, MQTT 5.
+
+A process of its own so that it doesn't hold our interpreter's lock and can be killed. It keeps sessions,
+retained messages and queues in memory: whoever kills it loses them, which is why devices keep their
+reports until ingest acknowledges them by `.../ack`. It ends when we do: it reads a pipe that we hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+START_S_MAX = 15.0
+STOP_S_MAX = 5.0
+RESTART_DELAY_S_MAX = 10.0
+PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+"""A broker that refuses a payload cuts the device off again and again; ingest refuses above 1 MiB itself."""
+
+CONFIG = """\
+id = 0
+
+[router]
+id = 0
+max_connections = 10010
+max_outgoing_packet_count = 1000
+max_segment_size = 16777216
+max_segment_count = 32
+
+[v5.1]
+name = "v5-1"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+    [v5.1.connections]
+    connection_timeout_ms = 60000
+    max_payload_size = {payload_bytes_max}
+    max_inflight_count = 65535
+    dynamic_filters = true
+"""
+
+# `-c` puts the working directory first on sys.path, where a folder called iotcore could lie.
+_CHILD = """
+import sys
+sys.path[:] = [place for place in sys.path if place not in ("", ".")]
+import json, logging, os, threading
+logging.basicConfig(level=logging.WARNING)
+logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
+def end_with_parent():
+    sys.stdin.buffer.read()
+    os._exit(0)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from iotcore.iotcore import IotCoreBroker
+IotCoreBroker(**json.loads(sys.argv[1])).run_forever()
+"""
+
+
+class EmbeddedBroker:
+    """One broker on one port of 127.0.0.1; port 0 takes a free one and keeps it over restarts."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self._mutex = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """The broker's URL for paho and for swept's options."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id; None while it doesn't run."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> str:
+        """Start if it doesn't run, wait until it accepts connections; the URL."""
+        with self._mutex:
+            if self.pid is not None:
+                return self.url
+            self.port = self.port or _free_port()
+            if _accepts(self.port):
+                raise OSError(f"port {self.port} of 127.0.0.1 is in use; stop what uses it or take another")
+            self._process = self._spawn()
+            self._wait_ready()
+            return self.url
+
+    def ensure(self) -> str:
+        """The URL of a broker that accepts connections: starts it again if it died."""
+        return self.start()
+
+    def kill(self) -> None:
+        """Kill -9; sessions, queues and retained messages are gone."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            self._reap()
+
+    def restart(self) -> str:
+        """Stop if it runs, start on the same port; the URL."""
+        self.stop()
+        return self.start()
+
+    def stop(self) -> None:
+        """End the process; safe to call twice."""
+        with self._mutex:
+            process = self._process
+            if process is None:
+                return
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S_MAX)
+            if process.poll() is None:
+                process.kill()
+            self._reap()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        descriptor, name = tempfile.mkstemp(prefix="swept-broker-", suffix=".toml")
+        self._config = Path(name)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(CONFIG.format(port=self.port, payload_bytes_max=PAYLOAD_BYTES_MAX))
+        return subprocess.Popen(
+            [sys.executable, "-c", _CHILD, json.dumps({"config_path": name})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + START_S_MAX
+        while not _accepts(self.port):
+            if self.pid is None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"the MQTT broker did not start on port {self.port}")
+            time.sleep(0.02)
+
+    def _reap(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        if self._config is not None:
+            self._config.unlink(missing_ok=True)
+            self._config = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+        return True
+    return False
