@@ -1,0 +1,168 @@
+"""What the worker reads back: positions apart, all that a batch needs to know of what was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Any
+
+import numpy as np
+from psycopg import Connection
+
+from processing.fix import EQUIPMENT, Kind, Report, ReportColumns
+from processing.frequency import StreetDay
+from processing.sweep import Pass, Piece
+from storage.columns import copy_columns
+from storage.place import Place
+
+Identity = tuple[str, Kind, int]
+
+#: Columns of `fix` in the order of Report's fields, then those of its place.
+REPORT_COLUMNS = tuple(field.name for field in fields(Report))
+PLACE_COLUMNS = ("log_id", "partition", "log_offset", "element")
+
+_NAN = "'NaN'::float8"
+_REPORTS = f"""
+    SELECT fix_time_us, kind, lon, lat, coalesce(speed_kmh, {_NAN}), coalesce(heading_deg, {_NAN}),
+           coalesce(accuracy_m, {_NAN}), {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
+    FROM fix
+    WHERE unit_id = %s AND fix_time_us >= %s AND fix_time_us < %s
+    ORDER BY fix_time_us, kind
+"""  # noqa: S608 - the names are our own
+_REPORT_TYPES = {
+    "fix_time_us": "int8",
+    "kind": "int2",
+    **dict.fromkeys(("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m"), "float8"),
+    **dict.fromkeys(EQUIPMENT, "int2"),
+}
+
+
+def reports(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> ReportColumns:
+    """The unit's reports with from_us <= fix_time < to_us, in order."""
+    columns = copy_columns(connection, _REPORTS, (unit_id, from_us, to_us), _REPORT_TYPES)
+    equipment = [columns.pop(name).astype(np.int8) for name in EQUIPMENT]
+    columns["kind"] = columns["kind"].astype(np.int8)
+    return ReportColumns(**columns, equipment=np.stack(equipment, axis=1))
+
+
+def existing(
+    connection: Connection[Any], identities: Iterable[Identity]
+) -> tuple[dict[Identity, Report], dict[Identity, Place]]:
+    """The committed reports of these identities, and their places in the log."""
+    wanted = list(identities)
+    cursor = connection.cursor(binary=True)
+    cursor.execute(
+        f"""SELECT {", ".join("fix." + name for name in REPORT_COLUMNS + PLACE_COLUMNS)}
+            FROM unnest(%s::text[], %s::smallint[], %s::bigint[]) AS wanted (unit_id, kind, fix_time_us)
+            JOIN fix USING (unit_id, kind, fix_time_us)""",  # noqa: S608 - the names are our own
+        ([i[0] for i in wanted], [int(i[1]) for i in wanted], [i[2] for i in wanted]),
+    )
+    found: dict[Identity, Report] = {}
+    places: dict[Identity, Place] = {}
+    for row in cursor.fetchall():
+        values = dict(zip(REPORT_COLUMNS, row, strict=False))
+        identity = (values["unit_id"], Kind(values.pop("kind")), values["fix_time_us"])
+        found[identity] = Report(**values, kind=identity[1])
+        places[identity] = Place(*row[len(REPORT_COLUMNS) :])
+    return found, places
+
+
+def last_fix_us(connection: Connection[Any], unit_ids: Sequence[str]) -> dict[str, int]:
+    """The newest committed fix_time of each unit that has reported."""
+    rows = connection.execute(
+        """SELECT unit_id, (SELECT max(fix_time_us) FROM fix WHERE fix.unit_id = wanted.unit_id)
+           FROM unnest(%s::text[]) AS wanted (unit_id)""",
+        (list(unit_ids),),
+    ).fetchall()
+    return {unit_id: int(moment) for unit_id, moment in rows if moment is not None}
+
+
+def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int) -> tuple[int, int] | None:
+    """Start and end of the unit's last track that began at or before the moment."""
+    row = connection.execute(
+        """SELECT start_us, end_us FROM track WHERE unit_id = %s AND start_us <= %s
+           ORDER BY start_us DESC LIMIT 1""",
+        (unit_id, moment_us),
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def track_digests(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> dict[int, bytes]:
+    """Start and digest of the unit's tracks with from_us <= start < to_us."""
+    rows = connection.execute(
+        "SELECT start_us, digest FROM track WHERE unit_id = %s AND start_us >= %s AND start_us < %s",
+        (unit_id, from_us, to_us),
+    ).fetchall()
+    return {int(start_us): bytes(digest) for start_us, digest in rows}
+
+
+PASS_COLUMNS = (
+    "unit_id", "track_start_us", "ordinal", "street_id", "work", "direction", "enter_us", "leave_us",
+    "enter_mm", "leave_mm", "piece_from_mm", "piece_to_mm", "piece_from_us", "piece_to_us",
+    "unobserved_from_mm", "unobserved_to_mm", "ambiguous_with",
+)  # fmt: skip
+
+
+def pass_of(row: Sequence[Any]) -> Pass:
+    """The pass of a row of `PASS_COLUMNS`."""
+    pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
+    unobserved = tuple(zip(*row[14:16], strict=True))
+    return Pass(*row[:10], pieces, unobserved, row[16])
+
+
+def passes_of_tracks(connection: Connection[Any], unit_id: str, starts_us: Sequence[int]) -> list[Pass]:
+    """The committed passes of these tracks of a unit."""
+    cursor = connection.cursor(binary=True)
+    cursor.execute(
+        f"""SELECT {", ".join(PASS_COLUMNS)} FROM pass
+            WHERE unit_id = %s AND track_start_us = ANY(%s)
+            ORDER BY unit_id, track_start_us, ordinal""",  # noqa: S608 - the names are our own
+        (unit_id, list(starts_us)),
+    )
+    return [pass_of(row) for row in cursor]
+
+
+def passes_of_street_days(
+    connection: Connection[Any], street_days: Sequence[tuple[str, date, int]]
+) -> list[tuple[str, date, bool, Pass]]:
+    """For each (street, service day, from_us): its passes, and the day before's that sweep later.
+
+    Gives (street_id, service_day asked for, whether the pass starts in it, pass).
+    """
+    cursor = connection.cursor(binary=True)
+    cursor.execute(
+        f"""SELECT wanted.street_id, wanted.day, pass.service_day = wanted.day,
+                   {", ".join("pass." + name for name in PASS_COLUMNS)}
+            FROM unnest(%s::text[], %s::date[], %s::bigint[]) AS wanted (street_id, day, from_us)
+            JOIN pass ON pass.street_id = wanted.street_id
+                AND (pass.service_day = wanted.day
+                     OR pass.service_day = wanted.day - 1 AND pass.swept_until_us >= wanted.from_us)
+            ORDER BY 1, 2, pass.unit_id, pass.track_start_us, pass.ordinal""",  # noqa: S608
+        ([k[0] for k in street_days], [k[1] for k in street_days], [k[2] for k in street_days]),
+    )
+    return [(row[0], row[1], row[2], pass_of(row[3:])) for row in cursor]
+
+
+STREET_DAY_COLUMNS = tuple(field.name for field in fields(StreetDay))
+
+
+def street_days(connection: Connection[Any], keys: Iterable[tuple[str, date]]) -> list[StreetDay]:
+    """The committed figures of these streets and service days, of all kinds of work."""
+    wanted = list(keys)
+    cursor = connection.cursor(binary=True)
+    cursor.execute(
+        f"""SELECT {", ".join("street_day." + name for name in STREET_DAY_COLUMNS)}
+            FROM unnest(%s::text[], %s::date[]) AS wanted (street_id, service_day)
+            JOIN street_day USING (street_id, service_day)
+            ORDER BY street_id, service_day, work""",  # noqa: S608 - the names are our own
+        ([key[0] for key in wanted], [key[1] for key in wanted]),
+    )
+    return [street_day_of(row) for row in cursor]
+
+
+def street_day_of(row: Sequence[Any]) -> StreetDay:
+    """The figures of a row of `STREET_DAY_COLUMNS`."""
+    values = dict(zip(STREET_DAY_COLUMNS, row, strict=True))
+    values["cleaned_us"] = tuple(values["cleaned_us"])
+    return StreetDay(**values)

@@ -1,0 +1,287 @@
+"""What a batch leaves in the store: set-based, inside the caller's transaction, by binary COPY.
+
+A batch holds the lock on its partitions' positions, and a unit is in one partition, so nobody else writes
+these units' rows: what is replaced is deleted, and what is new is copied straight into its table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from processing.unit_day import EquipmentInterval, UnitDay
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from processing.fix import Rejection, Report
+from processing.frequency import StreetDay
+from processing.sweep import Pass
+from storage.place import Place
+from storage.reader import PASS_COLUMNS, PLACE_COLUMNS, REPORT_COLUMNS, STREET_DAY_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What made a figure: the rules (release and digest of all parameters) and the map."""
+
+    rule_version: str
+    map_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRow:
+    """A track as it is kept; `digest` tells whether its fixes changed."""
+
+    unit_id: str
+    start_us: int
+    end_us: int
+    fixes: int
+    digest: bytes
+
+
+_COPY_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("unit_id", "street_id", "work", "extra", "log_id", "reason", "detail", "mqtt_topic",
+                     "ambiguous_with", "rule_version", "map_version", "equipment"), "text"),
+    **dict.fromkeys(("fix_time_us", "received_us", "seq", "log_offset", "start_us", "end_us", "first_fix_us",
+                     "track_start_us", "enter_us", "leave_us", "swept_until_us", "from_us", "to_us",
+                     "last_fix_us"), "int8"),
+    **dict.fromkeys(("kind", "direction", "state"), "int2"),
+    **dict.fromkeys(("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", "hopper_pct", "water_pct",
+                     "working_s", "driven_m"), "float8"),
+    **dict.fromkeys(("satellites", "partition", "element", "fixes", "ordinal", "enter_mm", "leave_mm",
+                     "frequency", "frequency_certain", "passes", "frequency_if_observed"), "int4"),
+    **dict.fromkeys(("historical", "engine", "brush", "spray", "fan", "working"), "bool"),
+    **dict.fromkeys(("piece_from_mm", "piece_to_mm", "unobserved_from_mm", "unobserved_to_mm"), "int4[]"),
+    **dict.fromkeys(("piece_from_us", "piece_to_us", "cleaned_us"), "int8[]"),
+    **dict.fromkeys(("digest", "payload"), "bytea"),
+    "service_day": "date",
+    "gaps": "jsonb",
+}  # fmt: skip
+_TRACK_COLUMNS = ("unit_id", "start_us", "end_us", "fixes", "digest", "rule_version", "map_version")
+_UNIT_DAY_COLUMNS = (
+    "unit_id", "service_day", "fixes", "first_fix_us", "last_fix_us", "working_s", "driven_m", "gaps",
+    "rule_version",
+)  # fmt: skip
+_INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", "state")
+#: The types that differ from table to table.
+_COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
+    "pass": {"swept_mm": "int4"},
+    "street_day": dict.fromkeys(("swept_mm", "swept_certain_mm", "length_mm"), "int8"),
+}
+
+
+def _copy(
+    connection: Connection[Any], table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    types = {**_COPY_TYPES, **_COPY_TYPES_OF.get(table, {})}
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
+    with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        copy.set_types([types[name] for name in columns])
+        for row in rows:
+            copy.write_row(row)
+
+
+def reports(
+    connection: Connection[Any],
+    accepted: Sequence[tuple[Report, Place]],
+    replaced: Sequence[Report],
+) -> None:
+    """Write accepted reports; those they replace go first."""
+    if replaced:
+        connection.execute(
+            """DELETE FROM fix
+               USING unnest(%s::text[], %s::bigint[], %s::smallint[]) AS old (unit_id, fix_time_us, kind)
+               WHERE fix.unit_id = old.unit_id AND fix.fix_time_us = old.fix_time_us
+                 AND fix.kind = old.kind""",
+            (
+                [report.unit_id for report in replaced],
+                [report.fix_time_us for report in replaced],
+                [int(report.kind) for report in replaced],
+            ),
+        )
+    if accepted:
+        rows = ((*(getattr(report, name) for name in REPORT_COLUMNS), *place) for report, place in accepted)
+        _copy(connection, "fix", REPORT_COLUMNS + PLACE_COLUMNS, rows)
+
+
+def dead_letters(connection: Connection[Any], letters: Sequence[tuple[Rejection, Place]]) -> None:
+    """Keep refusals; one that is already kept, from an earlier reading of the log, is not kept twice."""
+    if not letters:
+        return
+    connection.execute(
+        """INSERT INTO dead_letter (log_id, partition, log_offset, element, reason, detail, unit_id,
+                                    mqtt_topic, payload, received_us)
+           SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[], %s::integer[], %s::text[],
+                                %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
+           ON CONFLICT DO NOTHING""",
+        (
+            *(list(column) for column in zip(*(place for _, place in letters), strict=True)),
+            [str(letter.reason) for letter, _ in letters],
+            [_text(letter.detail) for letter, _ in letters],
+            [None if letter.unit_id is None else _text(letter.unit_id) for letter, _ in letters],
+            [_text(letter.mqtt_topic) for letter, _ in letters],
+            [letter.payload for letter, _ in letters],
+            [letter.received_us for letter, _ in letters],
+        ),
+    )
+
+
+def _text(value: str) -> str:
+    """Text that PostgreSQL can hold: it has no NUL, and surrogates are no characters."""
+    return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def online(connection: Connection[Any], states: Mapping[str, tuple[bool, int]]) -> None:
+    """Keep each unit's newest (online, received_us)."""
+    if not states:
+        return
+    connection.execute(
+        """INSERT INTO unit_online (unit_id, online, received_us)
+           SELECT * FROM unnest(%s::text[], %s::boolean[], %s::bigint[])
+           ON CONFLICT (unit_id) DO UPDATE
+               SET online = excluded.online, received_us = excluded.received_us""",
+        (
+            list(states),
+            [state for state, _ in states.values()],
+            [received_us for _, received_us in states.values()],
+        ),
+    )
+
+
+def tracks(
+    connection: Connection[Any],
+    unit_id: str,
+    gone_us: Sequence[int],
+    new: Sequence[TrackRow],
+    passes: Sequence[tuple[Pass, date]],
+    *,
+    versions: Versions,
+) -> None:
+    """Replace tracks of a unit: those that start at `gone_us` go with their passes, new ones come."""
+    if gone_us:
+        gone = (unit_id, list(gone_us))
+        connection.execute("DELETE FROM pass WHERE unit_id = %s AND track_start_us = ANY(%s)", gone)
+        connection.execute("DELETE FROM track WHERE unit_id = %s AND start_us = ANY(%s)", gone)
+    if new:
+        made_by = (versions.rule_version, versions.map_version)
+        rows = ((t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, *made_by) for t in new)
+        _copy(connection, "track", _TRACK_COLUMNS, rows)
+    if passes:
+        columns = (*PASS_COLUMNS, "service_day", "swept_mm", "swept_until_us")
+        _copy(connection, "pass", columns, (_pass_row(one, day) for one, day in passes))
+
+
+def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
+    pieces = [list(column) for column in zip(*one.swept, strict=True)] or [[], [], [], []]
+    unobserved = [list(column) for column in zip(*one.unobserved, strict=True)] or [[], []]
+    swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
+    plain = (getattr(one, name) for name in PASS_COLUMNS[:10])
+    return (*plain, *pieces, *unobserved, one.ambiguous_with, day, one.swept_mm, swept_until_us)
+
+
+def street_days(
+    connection: Connection[Any],
+    gone: Sequence[tuple[str, date, str]],
+    new: Sequence[StreetDay],
+    versions: Versions,
+) -> None:
+    """Replace figures; `gone` are the (street, service day, work) that have none any more."""
+    keys = [*gone, *((figures.street_id, figures.service_day, figures.work) for figures in new)]
+    if not keys:
+        return
+    connection.execute(
+        """DELETE FROM street_day
+           USING unnest(%s::text[], %s::date[], %s::text[]) AS old (street_id, service_day, work)
+           WHERE street_day.street_id = old.street_id AND street_day.service_day = old.service_day
+             AND street_day.work = old.work""",
+        ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]),
+    )
+    columns = (*STREET_DAY_COLUMNS, "rule_version", "map_version")
+    made_by = (versions.rule_version, versions.map_version)
+    rows = ((*_street_day_row(figures), *made_by) for figures in new)
+    _copy(connection, "street_day", columns, rows)
+
+
+def _street_day_row(figures: StreetDay) -> tuple[Any, ...]:
+    values = (getattr(figures, name) for name in STREET_DAY_COLUMNS)
+    return tuple(list(value) if isinstance(value, tuple) else value for value in values)
+
+
+def corrections(
+    connection: Connection[Any],
+    changes: Sequence[tuple[StreetDay | None, StreetDay | None]],
+    cause: str,
+    at_us: int,
+) -> None:
+    """Keep what a published figure was (old), what it is now (new), and why."""
+    if not changes:
+        return
+    known = [old or new for old, new in changes]
+    keys = [figures for figures in known if figures is not None]
+    connection.execute(
+        """INSERT INTO correction (street_id, service_day, work, old_figures, new_figures, cause, at_us)
+           SELECT *, %s, %s FROM unnest(%s::text[], %s::date[], %s::text[], %s::jsonb[], %s::jsonb[])""",
+        (
+            cause,
+            at_us,
+            [figures.street_id for figures in keys],
+            [figures.service_day for figures in keys],
+            [figures.work for figures in keys],
+            [_figures(old) for old, _ in changes],
+            [_figures(new) for _, new in changes],
+        ),
+    )
+
+
+def _figures(figures: StreetDay | None) -> Jsonb | None:
+    if figures is None:
+        return None
+    return Jsonb(asdict(figures) | {"service_day": figures.service_day.isoformat()})
+
+
+def unit_days(
+    connection: Connection[Any],
+    keys: Sequence[tuple[str, date]],
+    days: Sequence[UnitDay],
+    intervals: Sequence[tuple[date, EquipmentInterval]],
+    versions: Versions,
+) -> None:
+    """Replace the unit-days and equipment intervals of these (unit, service day)."""
+    units, dates = [key[0] for key in keys], [key[1] for key in keys]
+    for table in ("unit_day", "equipment_interval"):
+        connection.execute(
+            f"""DELETE FROM {table} USING unnest(%s::text[], %s::date[]) AS old (unit_id, service_day)
+                WHERE {table}.unit_id = old.unit_id AND {table}.service_day = old.service_day""",  # noqa: S608
+            (units, dates),
+        )
+    rows = (
+        (
+            *(getattr(one, name) for name in _UNIT_DAY_COLUMNS[:5]),
+            float(one.working_s),
+            float(one.driven_m),
+            Jsonb(one.gaps),
+            versions.rule_version,
+        )
+        for one in days
+    )
+    _copy(connection, "unit_day", _UNIT_DAY_COLUMNS, rows)
+    states = ((i.unit_id, day, i.equipment, i.from_us, i.to_us, i.state) for day, i in intervals)
+    _copy(connection, "equipment_interval", _INTERVAL_COLUMNS, states)
+
+
+def notify(connection: Connection[Any], units: Sequence[str], streets: Sequence[str], last_us: int) -> None:
+    """Tell listeners of `swept_commit`, at commit, what changed; long lists are cut, and say so."""
+    listed_max = 100
+    payload = {
+        "units": sorted(units)[:listed_max],
+        "streets": sorted(streets)[:listed_max],
+        "all_listed": len(units) <= listed_max and len(streets) <= listed_max,
+        "received_us": last_us,
+    }
+    text = json.dumps(payload, separators=(",", ":"))
+    if len(text) > 7_900:
+        text = json.dumps({"units": [], "streets": [], "all_listed": False, "received_us": last_us})
+    connection.execute("SELECT pg_notify('swept_commit', %s)", (text,))

@@ -1,0 +1,55 @@
+"""Positions in the log, moved by compare-and-set in the transaction that writes the results.
+
+A worker that lost its partition to another still believes in its old position; the comparison under a row
+lock tells it so before it has written anything that could commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from psycopg import Connection
+
+from storage import positions
+from streams.log import Record
+
+
+class Fenced(Exception):  # noqa: N818 - it is what happened, and no error of ours
+    """Somebody else moved a position: reread it and go on from there."""
+
+
+class Checkpoint:
+    """What this worker believes to be the positions of its partitions."""
+
+    def __init__(self, log_id: str, partitions: Iterable[int]) -> None:
+        self.log_id = log_id
+        self.partitions = tuple(sorted(partitions))
+        self.positions: dict[int, int] = {}
+
+    def reread(self, connection: Connection[Any]) -> None:
+        """Believe what the store says."""
+        self.positions = positions.read(connection, self.log_id, self.partitions)
+
+    def claim(self, connection: Connection[Any], partitions: Iterable[int]) -> None:
+        """Lock the positions for this transaction; raise `Fenced` where one isn't what we believe."""
+        believed = {partition: self.positions[partition] for partition in partitions}
+        actual = positions.lock(connection, self.log_id, believed)
+        if actual != believed:
+            raise Fenced(f"positions of log {self.log_id} are {actual}, this worker had {believed}")
+
+    def advance(self, connection: Connection[Any], next_offsets: Mapping[int, int]) -> None:
+        """Move the positions in the store, within the transaction."""
+        positions.advance(connection, self.log_id, next_offsets)
+
+    def committed(self, next_offsets: Mapping[int, int]) -> None:
+        """Believe in the moved positions, once the commit is known."""
+        self.positions.update(next_offsets)
+
+
+def next_offsets(records: Iterable[Record]) -> dict[int, int]:
+    """The position of each partition after these records."""
+    after: dict[int, int] = {}
+    for record in records:
+        after[record.partition] = max(after.get(record.partition, 0), record.offset + 1)
+    return after

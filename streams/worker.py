@@ -1,0 +1,286 @@
+"""The loop: records of the log become results in the store, each record exactly once.
+
+A batch is one transaction, and these are its steps. A worker may be killed in or between any of them:
+
+1. read       the next records from the positions, bounded in records and bytes
+2. decode     them into reports, refusals and presence (pure)
+3. fence      begin; lock the positions and compare them with what we believe, else `Fenced`
+4. reports    settle them against committed identities; write fixes, dead letters, presence
+5. tracks     match what the new reports touch again; replace the tracks and passes that changed
+6. figures    lock each touched (street, service day) in sorted order; build its figures again
+7. unit_days  build unit-days and equipment intervals of touched days again
+8. checkpoint move the positions; NOTIFY swept_commit
+9. commit     all of it, or nothing
+
+After a commit of unknown outcome (the connection broke) the worker connects anew and rereads its positions.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import Connection, IsolationLevel
+
+from processing.decode import Decoded, Directory, decode
+from processing.fix import Reason, Rejection, Report, ReportColumns
+from processing.order import identity, resolve
+from storage import reader, writer
+from storage.place import Place
+from storage.writer import Versions
+from streams.checkpoint import Checkpoint, Fenced, next_offsets
+from streams.log import Log, Record
+from streams.recent import Recent
+from streams.restate import Core, CoreFailed, Restater, Touched
+
+#: In dead letters, what was refused is numbered after the reports of its record.
+_REFUSED = 1_000
+_RETRY_S_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one transaction takes in; more records wait in the log, they are not lost."""
+
+    records_max: int = 2_000
+    bytes_max: int = 16 << 20
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a worker has done since it started, for status and progress."""
+
+    records: int = 0
+    reports: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    tracks: int = 0
+    batches: int = 0
+    fenced: int = 0
+    reconnects: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The decoded records of one transaction."""
+
+    records: Sequence[Record]
+    reports: list[tuple[Report, Place]] = field(default_factory=list)
+    refused: list[tuple[Rejection, Place]] = field(default_factory=list)
+    online: dict[str, tuple[bool, int]] = field(default_factory=dict)
+
+    @property
+    def received_us(self) -> int:
+        return max(record.envelope.received_us for record in self.records)
+
+
+class Worker:
+    """Processes some partitions of a log into a store. One thread, one connection."""
+
+    def __init__(
+        self,
+        store_url: str,
+        log: Log,
+        core: Core,
+        rule_version: str,
+        *,
+        partitions: Sequence[int] | None = None,
+        bounds: Bounds | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.counts = Counts()
+        self._store_url = store_url
+        self._log = log
+        self._bounds = bounds or Bounds()
+        self._on_step = on_step
+        self._directory = Directory.of(core.district)
+        self._recent = Recent()
+        self._restater = Restater(core, Versions(rule_version, core.district.map_version), self._recent)
+        self._checkpoint = Checkpoint(log.log_id, range(log.partitions) if partitions is None else partitions)
+        self._connection: Connection[Any] | None = None
+
+    def run(self, stop: Callable[[], bool], wait_s: float = 1.0) -> None:
+        """Process until `stop()`; survives losing its positions and its connection."""
+        failures = 0
+        while not stop():
+            try:
+                if self.step() == 0:
+                    self._log.wait(wait_s)
+                failures = 0
+            except Fenced:
+                self.counts.fenced += 1
+            except psycopg.OperationalError:
+                failures += 1
+                self.counts.reconnects += 1
+                time.sleep(random.uniform(0.1, min(_RETRY_S_MAX, 0.2 * 2 ** min(failures, 10))))  # noqa: S311
+
+    def drain(self) -> int:
+        """Process until the log's end is reached; gives the number of records."""
+        total = 0
+        while count := self.step():
+            total += count
+        return total
+
+    def step(self) -> int:
+        """One batch; gives how many records it had. What it raises leaves nothing behind."""
+        try:
+            connection = self._connected()
+            records = self._read()
+            self._on_step("read")
+            if records:
+                self._process(connection, records)
+        except BaseException:
+            self._forget()
+            raise
+        return len(records)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._forget()
+
+    def _connected(self) -> Connection[Any]:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._store_url, autocommit=True, prepare_threshold=2)
+            self._connection.isolation_level = IsolationLevel.READ_COMMITTED
+            self._checkpoint.reread(self._connection)
+        return self._connection
+
+    def _forget(self) -> None:
+        """After anything went wrong: memory is a cache, and the store knows better."""
+        self._recent.clear()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _read(self) -> list[Record]:
+        records = self._log.read(self._checkpoint.positions, self._bounds.records_max)
+        total = 0
+        for number, record in enumerate(records):
+            total += len(record.envelope.payload)
+            if total > self._bounds.bytes_max and number:
+                return records[:number]
+        return records
+
+    def _process(self, connection: Connection[Any], records: Sequence[Record]) -> None:
+        """One transaction, or where the core fails on it, halves, down to the record that it fails on."""
+        batch = self._decode(records)
+        self._on_step("decode")
+        try:
+            self._commit(connection, batch)
+        except CoreFailed as failure:
+            self._recent.clear()
+            if len(records) == 1:
+                self._commit(connection, _poison(batch, str(failure), self._place(records[0], _REFUSED)))
+                return
+            half = len(records) // 2
+            self._process(connection, records[:half])
+            self._process(connection, records[half:])
+
+    def _decode(self, records: Sequence[Record]) -> _Batch:
+        batch = _Batch(records)
+        for record in records:
+            envelope = record.envelope
+            try:
+                decoded = decode(envelope.mqtt_topic, envelope.payload, envelope.received_us, self._directory)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the line goes on and the bytes are kept
+                decoded = Decoded((), (_refusal(record, f"decoding failed: {error!r}"),), None)
+            for number, report in enumerate(decoded.reports):
+                batch.reports.append((report, self._place(record, number)))
+            for number, rejection in enumerate(decoded.rejections):
+                batch.refused.append((rejection, self._place(record, _REFUSED + number)))
+            if decoded.online is not None:
+                unit_id, state = decoded.online
+                batch.online[unit_id] = (state, envelope.received_us)
+        return batch
+
+    def _place(self, record: Record, element: int) -> Place:
+        return Place(self._log.log_id, record.partition, record.offset, element)
+
+    def _commit(self, connection: Connection[Any], batch: _Batch) -> None:
+        """Steps 3 to 9."""
+        offsets = next_offsets(batch.records)
+        touched, counts = Touched(), replace(self.counts)
+        with connection.transaction():
+            self._checkpoint.claim(connection, offsets)
+            self._on_step("fence")
+            new, last_us = self._write_reports(connection, batch, counts)
+            self._on_step("reports")
+            for unit_id, columns in new.items():
+                self._restater.unit(connection, unit_id, columns, last_us.get(unit_id), touched)
+            self._on_step("tracks")
+            streets = self._restater.street_days(connection, touched, batch.received_us)
+            self._on_step("figures")
+            self._restater.unit_days(connection, new, touched)
+            self._on_step("unit_days")
+            self._checkpoint.advance(connection, offsets)
+            writer.notify(connection, list(new), streets, batch.received_us)
+            self._on_step("checkpoint")
+        self._on_step("commit")
+        self._checkpoint.committed(offsets)
+        for unit_id, (from_us, reports) in touched.recent.items():
+            self._recent.put(unit_id, from_us, reports)
+        counts.records += len(batch.records)
+        counts.batches += 1
+        counts.refused += len(batch.refused)
+        counts.tracks += touched.tracks
+        self.counts = counts
+
+    def _write_reports(
+        self, connection: Connection[Any], batch: _Batch, counts: Counts
+    ) -> tuple[dict[str, ReportColumns], dict[str, int]]:
+        """Step 4; gives each unit's accepted reports, and the newest fix_time it had before them."""
+        writer.dead_letters(connection, batch.refused)
+        writer.online(connection, batch.online)
+        if not batch.reports:
+            return {}, {}
+        last_us = reader.last_fix_us(connection, sorted({report.unit_id for report, _ in batch.reports}))
+        known, places = reader.existing(
+            connection,
+            {
+                identity(report)
+                for report, _ in batch.reports
+                if report.fix_time_us <= last_us.get(report.unit_id, -(2**62))
+            },
+        )
+        resolved = resolve(known, (report for report, _ in batch.reports))
+        place_of = {id(report): place for report, place in batch.reports}
+        writer.reports(connection, [(r, place_of[id(r)]) for r in resolved.accepted], resolved.replaced)
+        if resolved.conflicts:
+            at = {r.canonical(): places[key] for key, r in known.items()}
+            at |= {r.canonical(): place for r, place in reversed(batch.reports)}
+            writer.dead_letters(connection, [(lost, at[lost.payload]) for lost in resolved.conflicts])
+        counts.reports += len(resolved.accepted)
+        counts.duplicates += resolved.duplicates
+        counts.refused += len(resolved.conflicts)
+        return _by_unit(resolved.accepted), last_us
+
+
+def _by_unit(accepted: Sequence[Report]) -> dict[str, ReportColumns]:
+    units: dict[str, list[Report]] = {}
+    for report in accepted:
+        units.setdefault(report.unit_id, []).append(report)
+    return {
+        unit_id: ReportColumns.of(sorted(rows, key=lambda r: (r.fix_time_us, r.kind)))
+        for unit_id, rows in sorted(units.items())
+    }
+
+
+def _poison(batch: _Batch, detail: str, place: Place) -> _Batch:
+    """The record that the core fails on, as a dead letter: its bytes are kept, and the line goes on."""
+    return _Batch(batch.records, refused=[(_refusal(batch.records[0], detail), place)])
+
+
+def _refusal(record: Record, detail: str) -> Rejection:
+    envelope = record.envelope
+    return Rejection(
+        Reason.BAD_FIELD,
+        detail[:1_000],
+        envelope.mqtt_topic,
+        envelope.payload,
+        envelope.received_us,
+        envelope.key,
+    )
