@@ -88,11 +88,17 @@ def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int)
     return None if row is None else (int(row[0]), int(row[1]))
 
 
-def track_digests(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> dict[int, bytes]:
-    """Start and digest of the unit's tracks with from_us <= start < to_us."""
+def track_digests(
+    connection: Connection[Any], unit_id: str, from_us: int, to_us: int, versions: tuple[str, str]
+) -> dict[int, bytes]:
+    """Start and digest of the unit's tracks with from_us <= start < to_us.
+
+    The digest is empty where other rules or another map than `versions` (rules, map) made the track.
+    """
     rows = connection.execute(
-        "SELECT start_us, digest FROM track WHERE unit_id = %s AND start_us >= %s AND start_us < %s",
-        (unit_id, from_us, to_us),
+        """SELECT start_us, CASE WHEN (rule_version, map_version) = (%s, %s) THEN digest ELSE '' END
+           FROM track WHERE unit_id = %s AND start_us >= %s AND start_us < %s""",
+        (*versions, unit_id, from_us, to_us),
     ).fetchall()
     return {int(start_us): bytes(digest) for start_us, digest in rows}
 
@@ -108,7 +114,7 @@ def pass_of(row: Sequence[Any]) -> Pass:
     """The pass of a row of `PASS_COLUMNS`."""
     pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
     unobserved = tuple(zip(*row[14:16], strict=True))
-    return Pass(*row[:10], pieces, unobserved, row[16])
+    return Pass(*row[:10], *(pieces, unobserved, row[16]))
 
 
 def passes_of_tracks(connection: Connection[Any], unit_id: str, starts_us: Sequence[int]) -> list[Pass]:

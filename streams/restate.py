@@ -182,7 +182,8 @@ class Restater:
         self, connection: Connection[Any], unit_id: str, reports: ReportColumns, from_us: int, stop_us: int
     ) -> tuple[list[Pass], int, list[Pass]]:
         """Write what changed; gives the passes that went, how many tracks changed, and the new passes."""
-        known = reader.track_digests(connection, unit_id, from_us, stop_us)
+        made_by = (self.versions.rule_version, self.versions.map_version)
+        known = reader.track_digests(connection, unit_id, from_us, stop_us, made_by)
         try:
             tracks = self.core.tracks(unit_id, reports, known) if len(reports) else []
         except Exception as error:

@@ -1,0 +1,54 @@
+"""How far has the line come, and what time is it in the district?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one partition of one log has been processed."""
+
+    log_id: str
+    partition: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows of the big tables, as the planner estimates them, so that asking is cheap."""
+
+    fixes: int
+    passes: int
+    street_days: int
+    dead_letters: int
+
+
+def positions(connection: Connection[Any]) -> list[Position]:
+    """The committed position of every partition."""
+    rows = connection.execute("SELECT log_id, partition, next_offset FROM checkpoint ORDER BY 1, 2")
+    return [Position(*row) for row in rows]
+
+
+def newest_received_us(connection: Connection[Any], unit_ids: list[str]) -> int | None:
+    """When ingest saw the newest fix of the units that are processed: 'now', in the district's clock."""
+    row = connection.execute(
+        """SELECT max(newest.received_us) FROM unnest(%s::text[]) AS wanted (unit_id), LATERAL (
+               SELECT received_us FROM fix WHERE fix.unit_id = wanted.unit_id
+               ORDER BY fix_time_us DESC LIMIT 1) AS newest""",
+        (unit_ids,),
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def totals(connection: Connection[Any]) -> Totals:
+    """About how much the store holds."""
+    rows = connection.execute(
+        """SELECT relname, greatest(n_live_tup, 0) FROM pg_stat_user_tables
+           WHERE relname IN ('fix', 'pass', 'street_day', 'dead_letter')"""
+    )
+    found = {row[0]: int(row[1]) for row in rows}
+    return Totals(*(found.get(name, 0) for name in ("fix", "pass", "street_day", "dead_letter")))
