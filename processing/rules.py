@@ -38,9 +38,10 @@ class Rules:
     heading_speed_kmh_min: float = 3.0
     step_sigmas: float = 2.0
     beta_m: float = 5.0
+    beta_share: float = 0.1
     slip_sigmas: float = 3.0
     turn_logp: float = -4.0
-    junction_turn_logp: float = -6.0
+    tip_turn_logp: float = -0.5
     off_network_sigmas: float = 3.5
     off_network_switch_logp: float = -3.0
     lag_m_max: float = 2_000.0

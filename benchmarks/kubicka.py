@@ -1,0 +1,152 @@
+"""Match recordings with hand-corrected routes (Kubicka et al. 2015) and say how right the routes are.
+
+    python benchmarks/kubicka.py FOLDER [--every SECONDS] [--out DIR]
+
+FOLDER holds a folder per track with .track (lon lat seconds), .nodes (lon lat), .arcs (from to) and .route
+(indexes of true arcs). The figure is F1, weighted by length, over the multiset of undirected arcs:
+consecutive repeats of one arc count once, so a street driven twice counts twice. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from processing.district import District, Road, Unit, UnitProfile
+from processing.fix import Kind, Report, ReportColumns
+from processing.join import Bounds, join_steps
+from processing.match import match_track
+from processing.pipeline import Core, drive_of
+
+CAR = Unit("car", "car", UnitProfile("car", working_when=(), top_speed_kmh=200.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One track: its map as a district of context roads, its fixes, and the true arcs in order."""
+
+    name: str
+    district: District
+    reports: ReportColumns
+    route: list[int]
+
+
+def read_recording(folder: Path) -> Recording:
+    """Read one track's folder."""
+    name = folder.name
+    nodes = np.loadtxt(folder / f"{name}.nodes")
+    arcs = np.loadtxt(folder / f"{name}.arcs", dtype=int).reshape(-1, 2)
+    track = np.loadtxt(folder / f"{name}.track")
+    route = np.loadtxt(folder / f"{name}.route", dtype=int).reshape(-1).tolist()
+    # Two-way roads are there once in each direction; of an undirected arc the first index stands for both.
+    first = {}
+    for i, (a, b) in enumerate(arcs.tolist()):
+        first.setdefault(frozenset((a, b)), i)
+    directed = set(map(tuple, arcs.tolist()))
+    roads = tuple(
+        Road(
+            f"{i:07d}",
+            "",
+            ((tuple(nodes[a].tolist()), tuple(nodes[b].tolist())),),
+            oneway=(b, a) not in directed,
+        )
+        for i, (a, b) in enumerate(arcs.tolist())
+        if first[frozenset((a, b))] == i and a != b
+    )
+    route = [first[frozenset(arcs[arc].tolist())] for arc in route]
+    reports = [
+        Report("car", Kind.FIX, round(1e6 * t), round(1e6 * t), lon=lon, lat=lat) for lon, lat, t in track
+    ]
+    first_of_moment = {report.fix_time_us: report for report in reversed(reports)}
+    ordered = [first_of_moment[moment] for moment in sorted(first_of_moment)]
+    return Recording(
+        name, District(name, name, (), roads, (CAR,), noded=True), ReportColumns.of(ordered), route
+    )
+
+
+def thin(reports: ReportColumns, every_s: float) -> ReportColumns:
+    """Fixes at least `every_s` apart, the first one kept."""
+    keep, last = [], -(10**18)
+    for i, moment in enumerate(reports.fix_time_us.tolist()):
+        if moment - last >= every_s * 1e6:
+            keep.append(i)
+            last = moment
+    return reports.take(np.array(keep))
+
+
+def matched_arcs(core: Core, reports: ReportColumns) -> list[int]:
+    """Arc indexes of the decoded path in order, consecutive repeats once."""
+    arcs: list[int] = []
+    for fixes, match in core.matched("car", reports):
+        none = np.zeros(0, dtype=np.int64)
+        drive = drive_of(fixes, match, none, none.astype(np.int8))
+        bounds = Bounds(core.rules.join_s_max, 0.0, 1e3)
+        legs = join_steps(core.network, core.routes, match.weights, drive, bounds)
+        own = [int(core.line_of_edge(edge)) for edge in legs.edge]
+        lengths = np.abs(legs.to_m - legs.from_m)
+        for arc, length in zip(own, lengths, strict=True):
+            if length > 0.0 and (not arcs or arcs[-1] != arc):
+                arcs.append(arc)
+    return arcs
+
+
+def agreement(core: Core, found: list[int], route: list[int]) -> tuple[float, float, float]:
+    """Metres of (found and true, found, true), as multisets of arcs."""
+    length = {int(ref.line_id): ref.length_mm / 1000 for ref in core.line_references}
+    true = [arc for i, arc in enumerate(route) if i == 0 or route[i - 1] != arc]
+    have, want = Counter(found), Counter(true)
+    both = have & want
+    return tuple(sum(length.get(arc, 0.0) * n for arc, n in c.items()) for c in (both, have, want))  # type: ignore[return-value]
+
+
+def main() -> None:
+    """Run all tracks of a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between the fixes used")
+    parser.add_argument("--out", type=Path, help="write DIR/TRACK.arcs here")
+    args = parser.parse_args()
+    folders = sorted(path for path in args.folder.iterdir() if path.is_dir())
+    if not folders:
+        sys.exit(f"{args.folder}: no track folders here; unzip the recordings into it")
+    precision, recall, f1s, fixes, seconds = [], [], [], 0, 0.0
+    for folder in folders:
+        recording = read_recording(folder)
+        core = Core(recording.district)
+        reports = thin(recording.reports, args.every)
+        matched_arcs(core, reports.take(slice(0, 2)))
+        begun = time.perf_counter()
+        found = matched_arcs(core, reports)
+        seconds += time.perf_counter() - begun
+        fixes += len(reports)
+        both, have, want = agreement(core, found, recording.route)
+        precision.append(both / have if have else 0.0)
+        recall.append(both / want)
+        f1s.append(2 * both / (have + want))
+        print(f"{recording.name} f1 {f1s[-1]:.4f} precision {precision[-1]:.4f} recall {recall[-1]:.4f}")
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            (args.out / f"{recording.name}.arcs").write_text("".join(f"{arc}\n" for arc in found))
+    print(
+        json.dumps(
+            {
+                "tracks": len(folders),
+                "fixes": fixes,
+                "precision": round(float(np.mean(precision)), 4),
+                "recall": round(float(np.mean(recall)), 4),
+                "f1": round(float(np.mean(f1s)), 4),
+                "fixes_per_second": round(fixes / seconds),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Ambiguity: whether another line explains a pass about as well.
+
+The track is decoded once more around the pass, with the pass's street forbidden and both ends held. What
+the best explanation loses by that says how sure the pass is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processing.match import Match
+from processing.network import Network
+from processing.route import Routes
+from processing.viterbi import decode_states
+
+
+def rival_line(
+    network: Network,
+    routes: Routes,
+    match: Match,
+    line: int,
+    first_step: int,
+    last_step: int,
+    logp_max: float,
+) -> int:
+    """The line that explains the steps of a pass within `logp_max` of its own street, or -1.
+
+    Off the network is no rival: it says that the unit was on no street, not on another one.
+    """
+    lines = np.where(match.edge >= 0, network.edge_line[match.edge], -1)
+    on = first_step + np.flatnonzero(lines[first_step : last_step + 1] == line)
+    if not len(on):
+        return -1
+    low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
+    start = int(match.states[low]) if low < on[0] else -1
+    end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
+    window = (network, routes, match.lattice, match.weights, low, high, start, end)
+    states = np.full(len(match.states), -1, dtype=np.int64)
+    own_logp = decode_states(*window, -1, states)
+    rival_logp = decode_states(*window, line, states)
+    if own_logp - rival_logp >= logp_max:
+        return -1
+    off = 2 * match.lattice.edge.shape[1]
+    taken = [step for step in on if states[step] != off]
+    if 2 * len(taken) <= len(on):
+        return -1
+    edges = match.lattice.edge[taken, states[taken] // 2]
+    return int(np.bincount(network.edge_line[edges]).argmax())
