@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -27,8 +27,17 @@ Point = tuple[float, float]
 Part = tuple[Point, ...]
 
 
+def _whole(value: object) -> object:
+    """1.0 and "1" are 1: shapefiles know no whole numbers, spreadsheets only text."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
 def _text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(_whole(value))
+    return value.strip() if isinstance(value, str) else value
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -43,7 +52,7 @@ class _Properties(BaseModel):
     grade: int = Field(3, ge=1, le=9)
     required: int = Field(1, ge=0, le=48)
     work: Literal["sweeping", "washing", "by_hand"] = "sweeping"
-    sides: Literal[1, 2] = 1
+    sides: Annotated[Literal[1, 2], BeforeValidator(_whole)] = 1
     subdistrict: Text = ""
     contractor: Text = ""
     oneway: bool = False
@@ -68,7 +77,7 @@ def parse_streets(
     seen: set[str] = set()
     for number, feature in enumerate(content["features"], 1):
         where = f"{file}: {_label(feature, number)}"
-        line, faults = _line(feature)
+        line, faults = parse_feature(feature)
         problems += [f"{where}: {fault}" for fault in faults]
         if line is None:
             continue
@@ -101,7 +110,8 @@ def _label(feature: object, number: int) -> str:
     return f"feature {number} ({street_id})" if street_id else f"feature {number}"
 
 
-def _line(feature: object) -> tuple[Street | Road | None, list[str]]:
+def parse_feature(feature: object) -> tuple[Street | Road | None, list[str]]:
+    """The street or road of a GeoJSON feature, or None and what is wrong with it."""
     if not isinstance(feature, dict):
         return None, ["not a feature; remove it"]
     faults: list[str] = []
@@ -194,6 +204,29 @@ def _out_of_range(lon: float, lat: float) -> str:
     if abs(lon) <= 90 and abs(lat) <= 180:
         return f"[{lon}, {lat}] has lat before lon; write [lon, lat]"
     return f"[{lon:.2f}, {lat:.2f}] isn't in degrees (projected?); {IMPORT_HINT}"
+
+
+def to_geojson(lines: Iterable[Street | Road], *, synthetic: bool = False, noded: bool = False) -> bytes:
+    """Lines as a file that `parse_streets` reads back; a feature a line, coordinates to 1e-7 degrees."""
+    head = {"type": "FeatureCollection", "synthetic": synthetic, "noded": noded}
+    features = ",\n".join(json.dumps(_feature(line), ensure_ascii=False) for line in lines)
+    return f'{json.dumps(head)[:-1]}, "features": [\n{features}\n]}}\n'.encode()
+
+
+def _feature(line: Street | Road) -> dict[str, object]:
+    properties: dict[str, object] = {"kind": "road", "street_id": line.line_id, "name": line.name}
+    if isinstance(line, Street):
+        properties |= {"kind": "alley" if line.sides == 1 else "street"}
+        properties |= {name: getattr(line, name) for name in _AUDITED}
+    properties |= {"oneway": line.oneway, "layer": line.layer}
+    parts = [[[round(lon, 7), round(lat, 7)] for lon, lat in part] for part in line.parts]
+    one = len(parts) == 1
+    kind = "LineString" if one else "MultiLineString"
+    geometry = {"type": kind, "coordinates": parts[0] if one else parts}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+_AUDITED = ("grade", "required", "work", "sides", "subdistrict", "contractor")
 
 
 def chain(parts: Sequence[Part]) -> tuple[Part, ...] | None:
