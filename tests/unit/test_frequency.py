@@ -1,0 +1,332 @@
+"""Depth, coverage, frequency and cleaning times: a slow count of every millimetre, and their promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+from itertools import groupby, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing.coverage import Allowance, held_mm
+from processing.depth import depth, swept_pieces, unobserved_pieces
+from processing.district import Street
+from processing.frequency import StreetDay, street_day
+from processing.linear_reference import Reference
+from processing.rules import Rules
+from processing.service_day import US, day_start_us
+from processing.sweep import Pass, Piece
+
+DAY = date(2024, 5, 1)
+START_US = day_start_us(DAY, 0, "Asia/Shanghai")
+MINUTE_US = 60 * US
+LENGTH_MM = 40
+GAP_US = 30
+#: A world of millimetres and microseconds, small enough to count each of them.
+TINY = Rules(depth_gap_s=30e-6, close_gap_m=0.003)
+
+
+def street(sides: int = 1, *, oneway: bool = False) -> Street:
+    return Street("s", "Alley", (((0.0, 0.0), (1.0, 0.0)),), sides=sides, oneway=oneway)
+
+
+def line(length_mm: int, *, closed: bool = False) -> Reference:
+    xy = np.array([[0.0, 0.0], [length_mm / 1000, 0.0]])
+    return Reference("s", length_mm, closed, xy, xy[:, 0])
+
+
+def a_pass(*pieces: Piece, ambiguous: bool = False, unit_id: str = "u1") -> Pass:
+    first, last = pieces[0], pieces[-1]
+    return Pass(
+        unit_id=unit_id,
+        track_start_us=first.from_us,
+        ordinal=0,
+        street_id="s",
+        work="sweeping",
+        direction=1 if first.to_mm >= first.from_mm else -1,
+        enter_us=first.from_us,
+        leave_us=last.to_us,
+        enter_mm=first.from_mm,
+        leave_mm=last.to_mm,
+        swept=pieces,
+        ambiguous_with="t" if ambiguous else None,
+    )
+
+
+def run(
+    minute: float, from_m: float = 0, to_m: float = 100, minutes: float = 1, *, ambiguous: bool = False
+) -> Pass:
+    """A pass along a street of 100 m that starts at a minute of the day."""
+    from_us = START_US + round(minute * MINUTE_US)
+    piece = Piece(round(from_m * 1000), round(to_m * 1000), from_us, from_us + round(minutes * MINUTE_US))
+    return a_pass(piece, ambiguous=ambiguous)
+
+
+def figures(passes: Sequence[Pass], rules: Rules | None = None, *, sides: int = 1) -> StreetDay:
+    return street_day(street(sides), line(100_000), DAY, "sweeping", passes, rules or Rules())
+
+
+# --- the slow count ---------------------------------------------------------------------------------------
+
+
+def moment(piece: Piece, measure_mm: Fraction) -> Fraction:
+    run_us = piece.to_us - piece.from_us
+    return piece.from_us + run_us * (measure_mm - piece.from_mm) / (piece.to_mm - piece.from_mm)
+
+
+def copies(pieces: Sequence[Piece], *, closed: bool) -> list[Piece]:
+    rounds = range(-4, 5) if closed else (0,)
+    return [
+        piece._replace(from_mm=piece.from_mm + n * LENGTH_MM, to_mm=piece.to_mm + n * LENGTH_MM)
+        for piece in pieces
+        for n in rounds
+        if piece.from_mm != piece.to_mm
+    ]
+
+
+def covers(piece: Piece, low: int, high: int) -> bool:
+    return min(piece[:2]) <= low and high <= max(piece[:2])
+
+
+def slow_counted(today: Sequence[Piece], before: Sequence[Piece], *, closed: bool) -> list[list[Piece]]:
+    """For each millimetre the sweeps that count, in their order."""
+    today, before = copies(today, closed=closed), copies(before, closed=closed)
+    ends = {min(max(mm, 0), LENGTH_MM) for piece in (*today, *before) for mm in piece[:2]}
+    cuts = sorted(ends | {0, LENGTH_MM})
+    counted: list[list[Piece]] = []
+    for low, high in pairwise(cuts):
+        middle = Fraction(low + high, 2)
+        just = [math.floor(moment(piece, middle)) for piece in before if covers(piece, low, high)]
+        last = max((us for us in just if us >= START_US - GAP_US), default=-math.inf)
+        sweeps = sorted(
+            (math.floor(moment(piece, middle)), piece) for piece in today if covers(piece, low, high)
+        )
+        here: list[Piece] = []
+        for us, piece in sweeps:
+            if us - last > GAP_US:
+                here.append(piece)
+                last = us
+        counted.extend([here] * (high - low))
+    return counted
+
+
+def slow_held(counted: list[list[Piece]], k: int, until_us: float, *, closed: bool) -> int:
+    """Millimetres in S_k of what was swept by a moment: a millimetre is when its far end is."""
+    cells = []
+    for mm, here in enumerate(counted):
+        held = len(here) >= k
+        if held and until_us != math.inf:
+            piece = here[k - 1]
+            far = Fraction(mm + 1 if piece.to_mm > piece.from_mm else mm)
+            held = moment(piece, far) <= until_us
+        cells.append(held)
+    if not any(cells):
+        return 0
+    if closed:  # begin at a swept millimetre, so that no gap runs across the end
+        first = cells.index(True)
+        cells = cells[first:] + cells[:first]
+    gaps = sorted(len(list(group)) for held, group in groupby(cells) if not held)
+    closed_mm = 0
+    for gap in gaps:
+        if gap <= 3:
+            closed_mm += min(gap, LENGTH_MM // 10 - closed_mm)
+    return sum(cells) + closed_mm
+
+
+@st.composite
+def sweeps(draw: st.DrawFn, first_us: int = 0, last_us: int = 150, reach_mm: int = 0) -> Piece:
+    from_mm, to_mm = draw(st.tuples(*[st.integers(-reach_mm, LENGTH_MM + reach_mm)] * 2))
+    from_us = START_US + draw(st.integers(first_us, last_us))
+    return Piece(from_mm, to_mm, from_us, from_us + draw(st.integers(0, 40)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    today=st.lists(sweeps(reach_mm=50), max_size=9),
+    before=st.lists(sweeps(first_us=-60, last_us=10, reach_mm=50), max_size=3),
+    closed=st.booleans(),
+)
+def test_the_kernels_count_what_counting_every_millimetre_gives(
+    today: list[Piece], before: list[Piece], *, closed: bool
+) -> None:
+    now, just = (np.array(pieces, dtype=np.int64).reshape(-1, 4) for pieces in (today, before))
+    fast = depth(now, just, LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
+    slow = slow_counted(today, before, closed=closed)
+    widths = np.diff(fast.cuts_mm)
+    assert np.repeat(fast.depth, widths).tolist() == [len(here) for here in slow]
+    allowance = Allowance.of(TINY, LENGTH_MM)
+    for k in (1, 2, 3):
+        assert held_mm(fast, k, allowance, closed=closed) == slow_held(slow, k, math.inf, closed=closed)
+        for until_us in (START_US + 20, START_US + 77):
+            assert held_mm(fast, k, allowance, closed=closed, until_us=until_us) == slow_held(
+                slow, k, until_us, closed=closed
+            )
+
+
+WHOLE = st.tuples(st.integers(0, 6), st.integers(34, LENGTH_MM), st.booleans(), st.integers(0, 200)).map(
+    lambda v: (
+        Piece(v[1], v[0], START_US + v[3], START_US + v[3] + 20)
+        if v[2]
+        else Piece(v[0], v[1], START_US + v[3], START_US + v[3] + 20)
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pieces=st.lists(WHOLE | sweeps(), max_size=8), closed=st.booleans())
+def test_the_kth_cleaning_is_at_the_first_microsecond_that_holds(
+    pieces: list[Piece], *, closed: bool
+) -> None:
+    day = street_day(
+        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", [a_pass(one) for one in pieces], TINY
+    )
+    slow = slow_counted(pieces, [], closed=closed)
+    needed = math.ceil(Fraction(9, 10) * LENGTH_MM)
+    frequency = 0
+    while slow_held(slow, frequency + 1, math.inf, closed=closed) >= needed:
+        frequency += 1
+    assert day.frequency == len(day.cleaned_us) == frequency
+    assert day.swept_mm == slow_held(slow, 1, math.inf, closed=closed)
+    for k, cleaned_us in enumerate(day.cleaned_us, start=1):
+        assert slow_held(slow, k, cleaned_us, closed=closed) >= needed
+        assert slow_held(slow, k, cleaned_us - 1, closed=closed) < needed
+
+
+# --- promises ---------------------------------------------------------------------------------------------
+
+INSTANTS = st.builds(
+    lambda a, b, us: Piece(a, b, START_US + us, START_US + us),
+    *[st.integers(0, LENGTH_MM)] * 2,
+    st.integers(0, 200),
+)
+
+
+def tiny(pieces: Sequence[Piece], *, closed: bool = False) -> StreetDay:
+    return street_day(
+        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", [a_pass(one) for one in pieces], TINY
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(INSTANTS, max_size=10), more=INSTANTS, closed=st.booleans())
+def test_one_sweep_more_never_lowers_frequency_or_coverage(
+    pieces: list[Piece], more: Piece, *, closed: bool
+) -> None:
+    less, grown = tiny(pieces, closed=closed), tiny([*pieces, more], closed=closed)
+    assert grown.frequency >= less.frequency
+    assert grown.swept_mm >= less.swept_mm
+    assert all(new <= old for new, old in zip(grown.cleaned_us, less.cleaned_us, strict=False))
+
+
+def test_a_sweep_inside_a_long_gap_never_lowers_the_coverage() -> None:
+    swept = [run(0, 0, 60), run(0, 71, 91)]  # gaps of 11 m and 9 m
+    assert figures(swept).swept_mm == 89_000
+    assert figures([*swept, run(0, 65, 66)]).swept_mm == 91_000  # 5 m, 5 m and 9 m: closed up to 10 m
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(sweeps(), min_size=1, max_size=8), st.data())
+def test_order_and_grouping_of_passes_do_not_matter(pieces: list[Piece], data: st.DataObject) -> None:
+    one_way = [Piece(min(p[:2]), max(p[:2]), p.from_us, p.to_us) for p in pieces]
+    shuffled = data.draw(st.permutations(one_way))
+    together = street_day(
+        street(), line(LENGTH_MM), DAY, "sweeping", [replace(a_pass(one_way[0]), swept=tuple(shuffled))], TINY
+    )
+    apart = tiny(one_way)
+    assert replace(together, passes=0) == replace(apart, passes=0)
+
+
+def test_two_machines_in_tandem_count_once() -> None:
+    day = figures([run(0), replace(run(2), unit_id="u2")])
+    assert (day.frequency, day.passes, day.coverage) == (1, 2, 1.0)
+
+
+def test_there_and_back_in_a_dead_end_counts_once() -> None:
+    assert figures([run(0, 0, 100, 10), run(10, 100, 0, 10)]).frequency == 1
+
+
+def test_again_after_half_an_hour_counts_twice() -> None:
+    assert figures([run(0), run(30)]).frequency == 1
+    assert figures([run(0), run(30.001)]).frequency == 2
+
+
+def test_the_kth_cleaning_lies_inside_a_piece() -> None:
+    day = figures([run(0), run(60, minutes=10)])
+    assert day.cleaned_us == (START_US + MINUTE_US * 9 // 10, START_US + 69 * MINUTE_US)  # at 90 m
+
+
+def test_what_the_day_before_swept_last_was_just_swept() -> None:
+    late, early = run(-10), run(10)
+    assert figures([late, early]).frequency == 0
+    assert figures([run(-32), early]).frequency == 1  # outside the last half hour
+    assert figures([late, run(21.5)]).frequency == 1
+    assert figures([run(-1, minutes=40)]).frequency == 0  # belongs whole to the day before
+    assert figures([late]).passes == 0
+
+
+def test_the_next_days_passes_and_other_works_are_left_out() -> None:
+    washing = replace(run(0), work="washing")
+    elsewhere = replace(run(0), street_id="t")
+    day = figures([washing, elsewhere, run(24 * 60)])
+    assert (day.frequency, day.swept_mm, day.passes, day.cleaned_us) == (0, 0, 0, ())
+
+
+def test_each_of_two_sides_is_counted_by_itself() -> None:
+    there = figures([run(0), run(60)], sides=2)
+    assert (there.frequency, there.swept_mm) == (0, 50_000)
+    both = figures([run(0), run(10, 100, 0), run(60)], sides=2)
+    assert (both.frequency, both.coverage) == (1, 1.0)
+    assert both.cleaned_us == (START_US + 10 * MINUTE_US + MINUTE_US * 9 // 10,)
+
+
+def test_a_one_way_street_has_one_side() -> None:
+    oneway = street(2, oneway=True)
+    assert street_day(oneway, line(100_000), DAY, "sweeping", [run(0)], Rules()).frequency == 1
+
+
+def test_certain_figures_leave_out_ambiguous_passes() -> None:
+    day = figures([run(0, 0, 50), run(60, 0, 100, ambiguous=True)])
+    assert (day.frequency, day.frequency_certain) == (1, 0)
+    assert (day.coverage, day.coverage_certain) == (1.0, 0.5)
+
+
+def test_gaps_are_closed_up_to_ten_metres_and_a_tenth_of_the_length() -> None:
+    assert figures([run(0, 5, 50), run(0, 55, 100)]).swept_mm == 100_000
+    assert figures([run(0, 0, 89)]).swept_mm == 89_000
+    assert figures([run(0, 6, 94)]).swept_mm == 98_000
+    assert figures([]).swept_mm == 0
+
+
+def test_on_a_closed_street_a_gap_and_a_piece_run_across_the_start() -> None:
+    ring = line(100_000, closed=True)
+    day = street_day(street(), ring, DAY, "sweeping", [run(0, 6, 94)], Rules())
+    assert day.swept_mm == 88_000  # one gap of 12 m
+    day = street_day(street(), ring, DAY, "sweeping", [run(0, 40, 135)], Rules())
+    assert (day.swept_mm, day.frequency) == (100_000, 1)
+
+
+def test_unobserved_metres_count_only_in_what_would_have_been() -> None:
+    unknown = replace(run(0), swept=(), unobserved=((0, 100_000),))
+    day = figures([unknown])
+    assert (day.frequency, day.frequency_if_observed, day.passes) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("interval", [(20_000, 70_000), (70_000, 20_000)])
+def test_unobserved_moments_are_linear_between_enter_and_leave(interval: tuple[int, int]) -> None:
+    back = replace(run(0, 100, 0, 10), swept=(), unobserved=(interval,))
+    expected = [70_000, 20_000, START_US + 3 * MINUTE_US, START_US + 8 * MINUTE_US]
+    assert unobserved_pieces([back]).tolist() == [expected]
+    standing = replace(back, enter_mm=20_000, leave_mm=20_000)
+    assert unobserved_pieces([standing]).tolist() == [
+        [70_000, 20_000, START_US, START_US + 10 * MINUTE_US],
+    ]
+
+
+def test_no_passes_have_no_pieces() -> None:
+    assert swept_pieces([]).shape == (0, 4)
