@@ -114,7 +114,8 @@ def pass_of(row: Sequence[Any]) -> Pass:
     """The pass of a row of `PASS_COLUMNS`."""
     pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
     unobserved = tuple(zip(*row[14:16], strict=True))
-    return Pass(*row[:10], *(pieces, unobserved, row[16]))
+    values: tuple[Any, ...] = (*row[:10], pieces, unobserved, row[16])
+    return Pass(*values)
 
 
 def passes_of_tracks(connection: Connection[Any], unit_id: str, starts_us: Sequence[int]) -> list[Pass]:
