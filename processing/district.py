@@ -100,7 +100,7 @@ class District:
     shifts: tuple[Shift, ...] = ()
     #: shift_id -> the units that are expected in it; without one, those that reported that day.
     roster: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     #: Whether lines are already cut at their junctions, so that a crossing without a common end is none.
     noded: bool = False
     map_version: str = ""

@@ -213,65 +213,69 @@ def _in_band(drive: Drive, bounds: Bounds, a: int, b: int, length_m: float) -> b
 
 
 @njit(cache=True, nogil=True)
+def _write_legs(
+    legs: Legs,
+    n: int,
+    count: int,
+    a: int,
+    b: int,
+    hole: int,
+    odometer_m: float,
+    in_band: bool,  # noqa: FBT001 - a kernel takes no keywords
+    edges: NDArray[np.int64],
+    dirs: NDArray[np.int64],
+    froms_m: NDArray[np.float64],
+    tos_m: NDArray[np.float64],
+) -> int:
+    """Append a join's legs that have a length; the number of legs after."""
+    length_m = np.abs(tos_m[:count] - froms_m[:count]).sum()
+    gone_m = 0.0
+    for i in range(count):
+        leg_m = abs(tos_m[i] - froms_m[i])
+        if leg_m == 0.0:
+            continue
+        legs.step_a[n], legs.step_b[n], legs.hole[n] = a, b, hole
+        legs.edge[n], legs.direction[n] = edges[i], dirs[i]
+        legs.from_m[n], legs.to_m[n] = froms_m[i], tos_m[i]
+        legs.odometer_m[n], legs.in_band[n] = odometer_m + gone_m, in_band
+        legs.from_share[n] = gone_m / length_m
+        gone_m += leg_m
+        legs.to_share[n] = min(1.0, gone_m / length_m)
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
 def _join_all(
     network: Network, routes: Routes, weights: Weights, drive: Drive, bounds: Bounds, legs: Legs
 ) -> int:
-    """Write the legs of all joins; how many, or -1 when there are more than rows."""
+    """Write the legs of all joins; how many, or -1 when there may be more than rows."""
     edges, dirs = np.zeros(LEGS_MAX, dtype=np.int64), np.zeros(LEGS_MAX, dtype=np.int64)
-    froms, tos = np.zeros(LEGS_MAX), np.zeros(LEGS_MAX)
+    froms_m, tos_m = np.zeros(LEGS_MAX), np.zeros(LEGS_MAX)
     n, holes, odometer_m, a, measure_a_m = 0, 0, 0.0, -1, 0.0
     for b in range(len(drive.time_us)):
-        if drive.edge[b] < 0:
+        edge_b, dir_b, measure_b_m = drive.edge[b], drive.direction[b], drive.measure_m[b]
+        if edge_b < 0:
             continue
-        measure_b_m = drive.measure_m[b]
-        count = 0
-        if a >= 0:
-            way, expected_m = _way(network, routes, weights, drive, a, b, measure_a_m)
-            if way == NO_WAY or (drive.time_us[b] - drive.time_us[a]) * 1e-6 > bounds.join_s_max:
-                count = -1
-            else:
-                count = legs_of(
-                    network,
-                    routes,
-                    way,
-                    drive.edge[a],
-                    drive.direction[a],
-                    measure_a_m,
-                    drive.edge[b],
-                    drive.direction[b],
-                    measure_b_m,
-                    expected_m,
-                    edges,
-                    dirs,
-                    froms,
-                    tos,
-                )
-                forward = 1.0 if drive.direction[a] == 0 else -1.0
-                if way == AHEAD and forward * (measure_b_m - measure_a_m) <= 0.0:
-                    # The noise of a unit that stands doesn't move it back.
-                    count, measure_b_m = 0, measure_a_m
-        if count < 0:
+        if a < 0:
+            a, measure_a_m = b, measure_b_m
+            continue
+        way, expected_m = _way(network, routes, weights, drive, a, b, measure_a_m)
+        edge_a, dir_a, count = drive.edge[a], drive.direction[a], -1
+        if way == AHEAD and (measure_b_m - measure_a_m) * (1 - 2 * dir_a) <= 0.0:
+            # The noise of a unit that stands doesn't move it back.
+            count, measure_b_m = 0, measure_a_m
+        elif way != NO_WAY:
+            places = (edge_a, dir_a, measure_a_m, edge_b, dir_b, measure_b_m, expected_m)
+            count = legs_of(network, routes, way, *places, edges, dirs, froms_m, tos_m)
+        if count < 0 or (drive.time_us[b] - drive.time_us[a]) * 1e-6 > bounds.join_s_max:
             holes += 1
-        length_m = 0.0
-        for i in range(count):
-            length_m += abs(tos[i] - froms[i])
-        if length_m > 0.0:
+        elif count > 0:
             if n + count > len(legs.edge):
                 return -1
+            length_m = np.abs(tos_m[:count] - froms_m[:count]).sum()
             in_band = _in_band(drive, bounds, a, b, length_m)
-            gone_m = 0.0
-            for i in range(count):
-                leg_m = abs(tos[i] - froms[i])
-                if leg_m == 0.0:
-                    continue
-                legs.step_a[n], legs.step_b[n], legs.hole[n] = a, b, holes
-                legs.edge[n], legs.direction[n] = edges[i], dirs[i]
-                legs.from_m[n], legs.to_m[n] = froms[i], tos[i]
-                legs.from_share[n] = gone_m / length_m
-                gone_m += leg_m
-                legs.to_share[n] = min(1.0, gone_m / length_m)
-                legs.odometer_m[n], legs.in_band[n] = odometer_m + gone_m - leg_m, in_band
-                n += 1
+            n = _write_legs(legs, n, count, a, b, holes, odometer_m, in_band, edges, dirs, froms_m, tos_m)
             odometer_m += length_m
         a, measure_a_m = b, measure_b_m
     return n

@@ -165,7 +165,7 @@ def _lattice(
         travelled_m=np.cumsum(straight_m),
         sigma_m=sigma_m,
         heading_deg=heading_deg,
-        count=count,
+        found=count,
         edge=edge,
         measure_m=measure_m,
         distance_m=distance_m,

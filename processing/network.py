@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,6 +124,8 @@ def _crossings(one: shapely.LineString, other: shapely.LineString) -> list[shape
     common = shapely.get_parts(one.intersection(other))
     points: list[shapely.Point] = []
     for part in common:
+        if part.is_empty:
+            continue
         if part.geom_type == "Point":
             points.append(part)
         elif part.geom_type == "LineString":
@@ -164,7 +167,7 @@ def _segments(rows: list[tuple[int, float, float, int, int]], references: Sequen
         along = references[line].along_m
         inner = along[(along > from_m) & (along < to_m)]
         stops = np.concatenate([[from_m], inner, [to_m]])
-        for low, high in zip(stops[:-1], stops[1:], strict=True):
+        for low, high in pairwise(stops.tolist()):
             pieces = max(1, int(np.ceil((high - low) / CELL_M)))
             ends = np.linspace(low, high, pieces + 1)
             x = np.interp(ends, along, references[line].xy[:, 0])

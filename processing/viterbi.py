@@ -39,7 +39,7 @@ class Lattice(NamedTuple):
     """Steps (n,) of a track and the candidates (n, k) of each.
 
     `driven_m` is what the unit drove since the step before (NaN: not told), `straight_m` the straight
-    line. `count` (n,) says how many of the k candidates there are.
+    line. `found` (n,) says how many of the k candidates there are.
     """
 
     dt_s: NDArray[np.float64]
@@ -48,7 +48,7 @@ class Lattice(NamedTuple):
     travelled_m: NDArray[np.float64]
     sigma_m: NDArray[np.float64]
     heading_deg: NDArray[np.float64]
-    count: NDArray[np.int64]
+    found: NDArray[np.int64]
     edge: NDArray[np.int64]
     measure_m: NDArray[np.float64]
     distance_m: NDArray[np.float64]
@@ -67,7 +67,7 @@ def _emissions(
     """Log-likelihood of each state of a step; impossible ones are minus infinity."""
     out[:] = -np.inf
     out[-1] = weights.off_logp
-    for k in range(lattice.count[step]):
+    for k in range(lattice.found[step]):
         edge = lattice.edge[step, k]
         if network.edge_line[edge] == banned_line:
             continue
