@@ -1,1 +1,1 @@
-
+"""Store to reader: the JSON API."""
