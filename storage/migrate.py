@@ -64,7 +64,8 @@ def migrate(connection: psycopg.Connection) -> list[str]:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY,"
-                " name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+                " name text NOT NULL, sha256 text NOT NULL,"
+                " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
             )
             missing = _missing(connection)
             if not missing:

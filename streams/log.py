@@ -8,9 +8,24 @@ one partition, in the order in which they were appended.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
+
+NO_ACKS: Mapping[str, int] = MappingProxyType({})
+
+
+class LogUnavailable(Exception):  # noqa: N818 - says what is the case
+    """The log can't be reached now; trying again later is right."""
+
+
+class LogFull(Exception):  # noqa: N818 - says what is the case
+    """The log holds as much as it may; nothing was appended. Trim it, or raise its bound."""
+
+
+class LogTrimmed(Exception):  # noqa: N818 - says what is the case
+    """A position lies below the oldest record that is kept: going on would skip records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +58,23 @@ class Log(Protocol):
     def partitions(self) -> int:
         """Number of partitions, fixed when the log was made."""
 
-    def append(self, envelopes: Sequence[Envelope]) -> None:
-        """Return once all envelopes are durable, in order per key; raise and append none otherwise."""
+    def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
+        """Return once all envelopes and acks are durable, envelopes in order per key.
+
+        Raises LogUnavailable or LogFull and appends none otherwise; where the connection broke while
+        committing, all may be there all the same, so who tries again appends at least once. `acks` are
+        device acknowledgements by unit, true together with these envelopes: the table log writes them in
+        the same transaction, a Kafka log to a compacted topic in the same producer transaction.
+        """
+
+    def acks(self, keys: Iterable[str]) -> dict[str, int]:
+        """The last acknowledgement of each unit that has one (Kafka: the compacted topic, read at start)."""
+
+    def clock(self) -> bytes | None:
+        """The district clock's payload as last set; None: the wall clock."""
+
+    def set_clock(self, payload: bytes) -> None:
+        """Return once the district clock is durable; b"" removes it (Kafka: one key, compacted)."""
 
     def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
         """The next records of each partition from its offset on, at most `records_max` in all."""

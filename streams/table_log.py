@@ -1,0 +1,163 @@
+"""The log as a table in the store: for one district on one machine.
+
+One object serves one thread; it opens a connection when it needs one and again after that broke. Offsets
+are dense per partition and become visible in their order (see storage/log_table.py). The log may be
+bounded: an append that finds it full raises LogFull, and ingest then holds back what it has, as does the
+broker behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import psycopg
+
+from storage import log_table
+from streams.log import (
+    NO_ACKS,
+    Envelope,
+    LogFull,
+    LogTrimmed,
+    LogUnavailable,
+    Record,
+    partition_of,
+)
+
+PARTITIONS = 4
+CONNECT_S_MAX = 5
+
+
+class TableLog:
+    """A `Log` in PostgreSQL or TimescaleDB. `partitions` counts only where the log is first made."""
+
+    def __init__(
+        self,
+        url: str,
+        partitions: int = PARTITIONS,
+        records_max: int | None = None,
+        bytes_max: int | None = None,
+    ) -> None:
+        self._url = url
+        self._records_max = records_max
+        self._bytes_max = bytes_max
+        self._connection: psycopg.Connection | None = None
+        self._listener: psycopg.Connection | None = None
+        with self._connected() as connection:
+            self._log_id, self._partitions = log_table.create(connection, partitions)
+
+    @property
+    def log_id(self) -> str:
+        """Made with the log, so another database's log has another."""
+        return self._log_id
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions, fixed when the log was made."""
+        return self._partitions
+
+    def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
+        """Return once all envelopes and acks are committed and flushed; see `Log.append`."""
+        rows = [
+            log_table.Row(
+                partition_of(envelope.key, self._partitions),
+                envelope.key,
+                envelope.mqtt_topic,
+                envelope.payload,
+                envelope.received_us,
+            )
+            for envelope in envelopes
+        ]
+        with self._connected() as connection, connection.transaction():
+            if rows:
+                ends = log_table.lock_ends(connection, {row.partition for row in rows})
+                self._check_room(connection, rows)
+                log_table.copy_records(connection, rows, ends)
+            if acks:
+                log_table.upsert_acks(connection, acks)
+
+    def acks(self, keys: Iterable[str]) -> dict[str, int]:
+        """The last acknowledgement of each of these units that has one."""
+        with self._connected() as connection:
+            return log_table.acks(connection, keys)
+
+    def clock(self) -> bytes | None:
+        """The district clock's payload; None: the wall clock."""
+        with self._connected() as connection:
+            return log_table.clock(connection)
+
+    def set_clock(self, payload: bytes) -> None:
+        """Return once the district clock is committed; b"" removes it."""
+        with self._connected() as connection:
+            log_table.set_clock(connection, payload)
+
+    def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
+        """The next records, each partition having an equal share of `records_max`, in order."""
+        if not positions:
+            return []
+        if records_max < len(positions):
+            raise ValueError(f"records_max must be at least the {len(positions)} partitions that are read")
+        with self._connected() as connection:
+            places = log_table.read(connection, positions, records_max // len(positions), records_max)
+        expected = dict(positions)
+        for place in places:
+            if place.offset != expected[place.partition]:
+                raise LogTrimmed(
+                    f"partition {place.partition} has no offset {expected[place.partition]} any more; the "
+                    f"oldest kept is {place.offset}"
+                )
+            expected[place.partition] += 1
+        return [Record(place.partition, place.offset, Envelope(*place[2:])) for place in places]
+
+    def ends(self) -> dict[int, int]:
+        """The offset that each partition's next record will get."""
+        with self._connected() as connection:
+            return log_table.ends(connection)
+
+    def trim(self, before: Mapping[int, int]) -> int:
+        """Delete the records of each partition below an offset; how many. Readers there get LogTrimmed."""
+        with self._connected() as connection:
+            return log_table.trim(connection, before)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the next append, or when the time is over; at once the first time."""
+        with _unavailable():
+            if self._listener is None or self._listener.closed:
+                self._listener = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S_MAX)
+                self._listener.execute(f"LISTEN {log_table.CHANNEL}")
+                return  # what was appended before we listened would be waited for in vain
+            for _ in self._listener.notifies(timeout=timeout_s, stop_after=1):
+                pass
+
+    def close(self) -> None:
+        """Let go of connections; the next call would open them again."""
+        for connection in (self._connection, self._listener):
+            if connection is not None:
+                connection.close()
+        self._connection = self._listener = None
+
+    def _check_room(self, connection: psycopg.Connection, rows: Sequence[log_table.Row]) -> None:
+        if self._records_max is None and self._bytes_max is None:
+            return
+        size = log_table.size(connection)
+        records = size.records + len(rows)
+        payload_bytes = size.payload_bytes + sum(len(row.payload) for row in rows)
+        if self._records_max is not None and records > self._records_max:
+            raise LogFull(f"the log would hold {records} records, {self._records_max} at most")
+        if self._bytes_max is not None and payload_bytes > self._bytes_max:
+            raise LogFull(f"the log would hold {payload_bytes} bytes, {self._bytes_max} at most")
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection]:
+        with _unavailable():
+            if self._connection is None or self._connection.closed:
+                self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S_MAX)
+            yield self._connection
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise LogUnavailable(f"the log's database can't be used now: {error}".strip()) from error
