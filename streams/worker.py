@@ -33,7 +33,7 @@ from storage import reader, writer
 from storage.place import Place
 from storage.writer import Versions
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
-from streams.log import Log, Record
+from streams.log import Log, LogUnavailable, Record
 from streams.recent import Recent
 from streams.restate import Core, CoreFailed, Restater, Touched
 
@@ -113,7 +113,7 @@ class Worker:
                 failures = 0
             except Fenced:
                 self.counts.fenced += 1
-            except psycopg.OperationalError:
+            except (psycopg.OperationalError, psycopg.InterfaceError, LogUnavailable):
                 failures += 1
                 self.counts.reconnects += 1
                 time.sleep(random.uniform(0.1, min(_RETRY_S_MAX, 0.2 * 2 ** min(failures, 10))))  # noqa: S311

@@ -1,4 +1,4 @@
-"""A small district, two machines that sweep it, and a log in memory: what worker and API tests share."""
+"""A small district, two machines that sweep it, and their log: what worker and API tests share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
@@ -14,7 +13,8 @@ import psycopg
 
 from processing.district import District, Road, Shift, Street, Unit, UnitProfile
 from processing.service_day import day_start_us
-from streams.log import Envelope, Record, partition_of
+from streams.log import Envelope
+from streams.table_log import TableLog
 
 LON0, LAT0 = 122.25, 40.67
 _M_PER_DEG_LAT = 111_050.0
@@ -95,34 +95,31 @@ def messages(unit_id: str, fixes: Sequence[dict[str, object]], size: int = 6) ->
     return [message(unit_id, part, START_US + 86_400_000_000) for part in parts]
 
 
-@dataclass(slots=True)
-class MemoryLog:
-    """A log in memory: offsets in order of appending, as the protocol promises."""
+def log_of(store_url: str, envelopes: Sequence[Envelope]) -> TableLog:
+    """A log of two partitions in the store that holds these messages."""
+    log = TableLog(store_url, partitions=2)
+    OPENED.append(log)
+    log.append(envelopes)
+    return log
 
-    partitions: int = 2
-    log_id: str = "memory"
-    records: dict[int, list[Record]] = field(default_factory=dict)
 
-    def append(self, envelopes: Sequence[Envelope]) -> None:
-        for envelope in envelopes:
-            partition = partition_of(envelope.key, self.partitions)
-            rows = self.records.setdefault(partition, [])
-            rows.append(Record(partition, len(rows), envelope))
+#: Logs to close when a test is over.
+OPENED: list[TableLog] = []
 
-    def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
-        found: list[Record] = []
-        for partition, offset in sorted(positions.items()):
-            found += self.records.get(partition, [])[offset : offset + records_max - len(found)]
-        return found
 
-    def ends(self) -> dict[int, int]:
-        return {partition: len(self.records.get(partition, [])) for partition in range(self.partitions)}
+def close_logs() -> None:
+    """Close what `log_of` opened."""
+    while OPENED:
+        OPENED.pop().close()
 
-    def wait(self, timeout_s: float) -> None:
-        """Nothing is ever appended while one waits here."""
 
-    def close(self) -> None:
-        """There is nothing to let go of."""
+def clear(store_url: str) -> None:
+    """Empty all tables, the log's too."""
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_stat_user_tables WHERE relname <> 'schema_migration'"
+        ).fetchall()
+        connection.execute(f"TRUNCATE {', '.join(row[0] for row in rows)}".encode())
 
 
 def shuffled(envelopes: Iterable[Envelope], rng: random.Random, copies: float = 0.3) -> list[Envelope]:
