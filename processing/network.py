@@ -165,7 +165,8 @@ def _segments(rows: list[tuple[int, float, float, int, int]], references: Sequen
     out: list[tuple[float, ...]] = []
     for edge, (line, from_m, to_m, _, _) in enumerate(rows):
         along = references[line].along_m
-        inner = along[(along > from_m) & (along < to_m)]
+        # A vertex that is a cut, but for rounding, is no place of its own.
+        inner = along[(along > from_m + 1e-6) & (along < to_m - 1e-6)]
         stops = np.concatenate([[from_m], inner, [to_m]])
         for low, high in pairwise(stops.tolist()):
             pieces = max(1, int(np.ceil((high - low) / CELL_M)))
