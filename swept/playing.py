@@ -1,0 +1,71 @@
+"""Messages to a broker with a progress bar: what simulate, replay and demo have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swept.errors import UserError
+from swept.progress import progress
+from swept.settings import Settings
+
+if TYPE_CHECKING:
+    from processing.district import District
+    from processing.district_files import Round
+    from simulators.channel import Delivery
+    from simulators.fleet import Outcome
+
+DEFAULT_MQTT_URL = "mqtt://127.0.0.1:1883"
+
+
+def mqtt_url(given: str | None, settings: Settings) -> str:
+    """The broker's URL: the option's, else SWEPT_MQTT_URL, else the usual port of this machine."""
+    if given is not None:
+        return given
+    return settings.mqtt_url.get_secret_value() if settings.mqtt_url else DEFAULT_MQTT_URL
+
+
+def district_and_plan(folder: Path) -> tuple[District, tuple[Round, ...] | None]:
+    """The district in a folder, and the rounds of its plan, None where it has none."""
+    from processing.district_files import parse_plan
+    from swept.district import load_folder, read_folder
+
+    return load_folder(folder), parse_plan(read_folder(folder)) or None
+
+
+def play_live(
+    deliveries: Sequence[Delivery], url: str, district_id: str, rate: float, *, settle_s: float = 120.0
+) -> Outcome:
+    """Set the district's clock to the first message, then send all, `rate` times faster than they were."""
+    from simulators.device import Broker
+    from simulators.fleet import ClockError, DistrictClock, Fleet, set_clock
+
+    if not deliveries:
+        raise UserError("There is nothing to send; the scenario or file holds no report that can be played.")
+    try:
+        broker = Broker.of(url)
+        clock = DistrictClock.from_now(deliveries[0].deliver_at_us, rate)
+        set_clock(broker, district_id, clock)
+    except (ValueError, ClockError) as error:
+        raise UserError(f"{error}.") from None
+    units = sorted({delivery.unit_id for delivery in deliveries})
+    fleet = Fleet(broker, district_id, units, settle_s=settle_s)
+    with progress("playing", total=len(deliveries)) as advance:
+        return fleet.play(deliveries, clock, lambda now: advance(now.acknowledged))
+
+
+def tell(outcome: Outcome) -> None:
+    """Print what became of the messages; what isn't durable is the user's error."""
+    print(
+        f"{outcome.sent:,} messages sent ({outcome.resent:,} again), {outcome.acknowledged:,} durable in the log."
+    )
+    if not outcome.complete:
+        left = sum(outcome.unacknowledged.values())
+        faults = (
+            "; ".join(sorted({fault for fault in outcome.faults.values() if fault})) or "no acknowledgement"
+        )
+        raise UserError(
+            f"{left:,} messages of {len(outcome.unacknowledged)} units were not acknowledged and "
+            f"{outcome.dropped:,} were dropped ({faults}); see that swept ingest runs, then play again."
+        )

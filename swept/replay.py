@@ -1,0 +1,54 @@
+"""`swept replay`: a recording to a broker, as the devices would have sent it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SHOWN_MAX = 20
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A .csv, .gpx or .ndjson recording.")],
+    rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster.")] = 1.0,
+    mqtt: Annotated[
+        str | None, typer.Option(help="mqtt:// or mqtts:// broker; else SWEPT_MQTT_URL, else this machine's.")
+    ] = None,
+    district: Annotated[
+        Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")
+    ] = None,
+) -> None:
+    """Play a recording over MQTT, in its own timing or N times faster; never into a database.
+
+    [bold]swept replay day.csv --rate 60[/bold]
+
+    A CSV has the columns of swept analyze, a GPX file a trk for each unit (its name is the unit), an NDJSON file
+    contract objects with a [cyan]unit[/cyan], or lines {"topic": ..., "payload": ...}. Rows that can't be played are told line by
+    line, and the rest is. The district's clock is set to the first row, so a recording of last year is not too late.
+    """
+    import sys
+
+    from simulators.replay import RecordingError, read_reports, recording
+    from swept.district import load_folder
+    from swept.errors import UserError
+    from swept.playing import mqtt_url, play_live, tell
+    from swept.settings import read_settings
+
+    settings = read_settings()
+    if not file.is_file():
+        raise UserError(f"{file} is no file; name a recording.")
+    where = load_folder(district or settings.district_folder)
+    try:
+        played = recording(read_reports(file), where.district_id)
+    except (RecordingError, OSError) as error:
+        raise UserError(f"{error}.") from None
+    for problem in played.problems[:SHOWN_MAX]:
+        print(f"{file}:{problem.line}: {problem.detail}", file=sys.stderr)
+    if len(played.problems) > SHOWN_MAX:
+        print(f"... and {len(played.problems) - SHOWN_MAX:,} rows more can't be played", file=sys.stderr)
+    print(
+        f"{len(played.deliveries):,} reports of {len(played.units)} units; {len(played.problems):,} rows left out."
+    )
+    tell(play_live(played.deliveries, mqtt_url(mqtt, settings), where.district_id, rate))
