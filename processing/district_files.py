@@ -344,6 +344,17 @@ def _plan(reader: _Reader, district: District) -> list[Round]:
     return rounds
 
 
+def _head(reader: _Reader) -> _District:
+    """district.toml; where it is at fault, which was said, a stand-in lets the other files be checked."""
+    said = len(reader.problems)
+    table = reader.table("district.toml")
+    if "district.toml" in reader.files and len(reader.problems) == said:
+        head = reader.model(_District, table, "district.toml", "")
+        if head is not None:
+            return head
+    return _District(id="unknown", name="unknown")
+
+
 def _parse(files: Mapping[str, bytes]) -> tuple[District, list[Contractor], list[Round]]:
     reader = _Reader(files)
     for file in REQUIRED:
@@ -354,14 +365,12 @@ def _parse(files: Mapping[str, bytes]) -> tuple[District, list[Contractor], list
             reader.say(file, "", f"not a file of a district{nearest(file, REQUIRED + OPTIONAL)}")
         elif len(files[file]) > FILE_BYTES_MAX:
             raise DistrictError([f"{file}: over {FILE_BYTES_MAX >> 20} MiB; split the district"])
-    head = reader.model(_District, reader.table("district.toml"), "district.toml", "")
+    head = _head(reader)
     contractors = _contractors(reader)
     contractor_ids = [contractor.contractor_id for contractor in contractors]
     streets, roads, noded = _lines(reader, contractor_ids)
     units = _units(reader, _profiles(reader), contractor_ids)
     shifts, roster = _shifts(reader, [unit.unit_id for unit in units])
-    if head is None:
-        raise DistrictError(reader.problems)
     district = District(
         district_id=head.id,
         name=head.name,

@@ -22,6 +22,8 @@ PARTS_MAX = 64
 POINTS_MAX = 100_000
 #: Ends of parts meet when no further apart than this, in degrees (about 1 cm).
 MEET_DEG = 1.5e-7
+#: A line that spans less than this, about a metre, is no street.
+TINY_DEG = 1e-5
 
 Point = tuple[float, float]
 Part = tuple[Point, ...]
@@ -167,6 +169,10 @@ def line_parts(geometry: object, faults: list[str]) -> tuple[Part, ...]:
         if faults:
             return ()
         parts.append(points)
+    spans = [(max(axis) - min(axis)) for axis in zip(*(p for part in parts for p in part), strict=True)]
+    if max(spans) < TINY_DEG:
+        faults.append("lies within a metre (wrong coordinate system?); draw it or remove it")
+        return ()
     chained = chain(parts)
     if chained is None:
         faults.append("parts don't connect into one chain; join them, or make a street of each")

@@ -158,7 +158,8 @@ def _duplicates(survey: _Survey) -> Iterable[Finding]:
 def _gaps(survey: _Survey) -> Iterable[Finding]:
     """Ends that touch no other line but nearly do."""
     for index, shape in enumerate(survey.shapes):
-        if shape.is_closed:
+        # Both ends of a sliver are near whatever it joins; it is reported as that already.
+        if shape.is_closed or shape.length < SLIVER_M:
             continue
         for end in (Point(shape.coords[0]), Point(shape.coords[-1])):
             near = [i for i in survey.tree.query(end, "dwithin", GAP_M_MAX).tolist() if i != index]

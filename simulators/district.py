@@ -26,6 +26,8 @@ M_PER_DEG_LON = 84_530.0
 SPAN_M = 3_000.0
 SUBDISTRICTS = ("八田地街道", "建丰街道", "建设街道", "跃进街道", "新建街道", "东兴街道")
 STREETS_EACH = 24
+#: A grid into which too few streets fit is thrown away and drawn again.
+ATTEMPTS_MAX = 50
 LENGTH_M = (62.0, 396.0)
 
 XY = tuple[float, float]
@@ -315,7 +317,7 @@ def _build(
 
 
 def _alleys(grid: Grid, rng: random.Random) -> list[tuple[str, Alley]]:
-    """144 streets with their subdistricts: three columns and two rows of blocks."""
+    """Streets with their subdistricts, three columns and two rows of blocks; fewer than 144 if too few fit."""
     found: list[tuple[str, Alley]] = []
     blocks = len(grid.rows)
     for index, subdistrict in enumerate(SUBDISTRICTS):
@@ -327,8 +329,6 @@ def _alleys(grid: Grid, rng: random.Random) -> list[tuple[str, Alley]]:
         for turn, (i, j) in enumerate(places):
             alleys = _build(grid.block(i, j), PATTERNS[turn % len(PATTERNS)], rng)
             mine += alleys[: STREETS_EACH - len(mine)]
-        if len(mine) < STREETS_EACH:
-            raise ValueError(f"only {len(mine)} streets fit into {subdistrict}; choose another seed")
         found += [(subdistrict, alley) for alley in mine]
     return found
 
@@ -383,8 +383,9 @@ def _grade(alley: Alley, rng: random.Random) -> int:
     return 3 if alley.sides == 2 else rng.choices((3, 2, 1), (3, 5, 4))[0]
 
 
-def _streets(grid: Grid, rng: random.Random) -> tuple[list[dict[str, object]], list[Stop]]:
-    rows = _alleys(grid, rng)
+def _streets(
+    rows: Sequence[tuple[str, Alley]], rng: random.Random
+) -> tuple[list[dict[str, object]], list[Stop]]:
     names = _names([alley for _, alley in rows], rng)
     features, stops = [], []
     by_hand_left = 8
@@ -431,9 +432,15 @@ def _roads(grid: Grid) -> list[dict[str, object]]:
 
 def generate(seed: int = SEED) -> Mapping[str, bytes]:
     """The folder's files; the same seed gives the same bytes."""
-    rng = random.Random(seed)
-    grid = _grid(rng)
-    features, stops = _streets(grid, rng)
+    for attempt in range(ATTEMPTS_MAX):
+        rng = random.Random(seed + attempt * 1_000_003)
+        grid = _grid(rng)
+        rows = _alleys(grid, rng)
+        if len(rows) == STREETS_EACH * len(SUBDISTRICTS):
+            break
+    else:
+        raise ValueError(f"no district fits seed {seed}; choose another")
+    features, stops = _streets(rows, rng)
     return {
         "streets.geojson": _geojson(features),
         "roads.geojson": _geojson(_roads(grid)),

@@ -63,7 +63,7 @@ def load_folder(path: Path) -> District:
         return parse_district(read_folder(path))
     except DistrictError as error:
         first, *more = error.problems
-        rest = f" ({len(more)} more problems: swept district check {path})" if more else ""
+        rest = f" ({len(more)} more: swept district check {path})" if more else ""
         raise UserError(f"{path}/{first}{rest}") from error
 
 
@@ -93,6 +93,7 @@ def load(folder: Folder = None) -> None:
     new version.
     """
     from storage.district import save
+    from swept.versions import rule_version
     from swept.wiring import store_connection
 
     settings = read_settings()
@@ -100,7 +101,11 @@ def load(folder: Folder = None) -> None:
     district = load_folder(path)
     with store_connection(settings) as connection:
         version = save(
-            connection, district.district_id, read_folder(path), district.map_version, district.rules.digest()
+            connection,
+            district.district_id,
+            read_folder(path),
+            district.map_version,
+            rule_version(district.rules),
         )
     _show(district)
     print(f"Stored as version {version}.")

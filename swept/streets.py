@@ -133,6 +133,7 @@ def _row(row: dict[str, Any], geometry_name: str, gcj02: bool) -> dict[str, Any]
     import json
 
     import shapely
+    from shapely.geometry import mapping
 
     from processing.datum import to_wgs84
 
@@ -142,7 +143,9 @@ def _row(row: dict[str, Any], geometry_name: str, gcj02: bool) -> dict[str, Any]
         shape = shapely.force_2d(shape)
         if gcj02:
             shape = shapely.transform(shape, lambda xy: [to_wgs84(lon, lat, "GCJ-02") for lon, lat in xy])
-        geometry = json.loads(shapely.to_geojson(shape))
+        # Rounded first: a line in the wrong coordinate system may shrink to a point.
+        shape = shapely.transform(shape, lambda xy: xy.round(7))
+        geometry = json.loads(json.dumps(mapping(shape)))
     plain = {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
     missing = {name for name, value in plain.items() if isinstance(value, float) and math.isnan(value)}
     properties = {name: None if name in missing else value for name, value in plain.items()}
