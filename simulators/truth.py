@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,17 +72,19 @@ def read_truth(path: Path) -> Truth:
     return truth
 
 
-def write_fixes(path: Path, reports: Iterable[Mapping[str, Any]]) -> int:
-    """Write reports (in order of time) as a CSV of fixes; returns how many.
+def write_fixes(path: Path, run: Run) -> int:
+    """Write a run's reports as a CSV of fixes in order of device time; returns how many.
 
-    A CSV's row is a fix, so what was told on the equipment's own topic stands in the fixes after it.
+    A CSV's row is a fix, so what was told on the equipment's own topic stands in the fixes after it. The
+    column `working` says what the unit's profile makes of its equipment, for readers without profiles.
     """
+    profiles = {unit.unit_id: unit.profile for unit in run.units}
     status: dict[str, tuple[datetime, Mapping[str, Any]]] = {}
     rows = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for report in reports:
+        for report in run.reports:
             moment = datetime.fromisoformat(report["time"])
             if "lon" not in report:
                 status[report["unit"]] = moment, report["equipment"]
@@ -91,7 +93,10 @@ def write_fixes(path: Path, reports: Iterable[Mapping[str, Any]]) -> int:
             told = status.get(report["unit"])
             if not equipment and told and (moment - told[0]).total_seconds() <= HOLD_S:
                 equipment = told[1]
-            writer.writerow(_cell({**equipment, **report}.get(column)) for column in COLUMNS)
+            needed = profiles[report["unit"]].working_when
+            working = all(equipment[name] for name in needed) if set(needed) <= equipment.keys() else None
+            row = {"working": working, **equipment, **report}
+            writer.writerow(_cell(row.get(column)) for column in COLUMNS)
             rows += 1
     return rows
 

@@ -54,7 +54,7 @@ def simulate(
     write_truth(out / "truth.json", truth_of(run))
     print(f"{len(run.truth_passes):,} true passes of {len(run.units)} units in {out / 'truth.json'}.")
     if offline:
-        print(f"{write_fixes(out / 'fixes.csv', run.reports):,} fixes in {out / 'fixes.csv'}.")
+        print(f"{write_fixes(out / 'fixes.csv', run):,} fixes in {out / 'fixes.csv'}.")
         return
     tell(play_live(run.deliveries, mqtt_url(mqtt, settings), where.district_id, rate))
 

@@ -128,11 +128,13 @@ def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_written_as_csv_reads_back_as_the_same_fixes(tmp_path: Path) -> None:
     run = play(grid(), Scenario(shift_end_s=7 * 3_600))
-    assert write_fixes(tmp_path / "fixes.csv", run.reports) == len(run.reports)
+    assert write_fixes(tmp_path / "fixes.csv", run) == len(run.reports)
     rows = list(read_reports(tmp_path / "fixes.csv"))
     for (_, unit, payload), report in zip(rows, run.reports, strict=True):
         assert isinstance(payload, dict)
         kept = {k: v for k, v in report.items() if k not in {"unit", "seq", "satellites", "historical"}}
+        equipment = kept.get("equipment", {})
+        kept["equipment"] = {**equipment, "working": equipment.get("brush", True)}
         assert (unit, payload) == (report["unit"], kept)
     assert moment(rows[0][2]["time"]) >= run.start_us  # type: ignore[index]
 
