@@ -1,0 +1,211 @@
+"""From the session to the log: append, then acknowledge. In this order, and in no other:
+
+1. take what arrived while the last append ran (group commit: one flush to disk for many messages);
+2. set the district clock where a message does, durably, before what came after it is stamped;
+3. work out how far each unit's reports will be durable;
+4. append envelopes and those frontiers in one go, again and again until the log has taken them;
+5. acknowledge to the broker;
+6. tell each unit how far its reports are durable, and whoever set the clock that it runs.
+
+Killed before 4 is done, the broker delivers again; killed between 4 and 5, it delivers again what the log
+has already, and processing counts a report once. Nothing is acknowledged that isn't durable.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from ingest.envelope import (
+    ClockError,
+    DistrictClock,
+    Frontier,
+    TopicError,
+    ack_topic,
+    advance,
+    clock_topic,
+    parse_clock,
+    seqs_of,
+    unit_of,
+)
+from ingest.stats import Stats
+from ingest.subscriber import Arrival, Subscriber
+from streams.log import Envelope, Log, LogFull, LogUnavailable
+
+T = TypeVar("T")
+
+KINDS = ("fix", "equipment", "online")
+BATCH_MAX = 2_000
+LINGER_S = 0.004
+"""How long a batch waits for company: each flush to disk costs about as much."""
+ACK_EVERY_S = 0.2
+"""A unit hears how far it is durable this often at most; devices resend after 30 s."""
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
+UNITS_MAX = 100_000
+"""Frontiers in memory; beyond that all are forgotten and read from the log again."""
+IDLE_S = 0.2
+
+
+class Bridge:
+    """Moves messages of one district from a subscriber to a log until `stop`."""
+
+    def __init__(
+        self,
+        district_id: str,
+        subscriber: Subscriber,
+        log: Log,
+        stats: Stats,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._district_id = district_id
+        self._subscriber = subscriber
+        self._log = log
+        self._stats = stats
+        self._report = report
+        self._clock_topic = clock_topic(district_id)
+        self._clock = DistrictClock()
+        self._frontiers: dict[str, Frontier] = {}
+        self._due: dict[str, int] = {}
+        self._told_s = 0.0
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then let `run` return; an append that fails is given up."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """The loop; returns after `stop`. What was not appended by then is delivered again."""
+        stored = self._insist(self._log.clock)
+        if stored is not None:
+            self._clock = parse_clock(stored[0])
+        while not self._stopping.is_set():
+            arrivals = self._take()  # 1
+            if arrivals and not self._move(arrivals):
+                break
+            self._tell()
+        self._tell(now=True)
+
+    def _take(self) -> list[Arrival]:
+        arrivals = self._subscriber.take(BATCH_MAX, IDLE_S)
+        if arrivals and len(arrivals) < BATCH_MAX:
+            time.sleep(LINGER_S)
+            arrivals += self._subscriber.take(BATCH_MAX - len(arrivals), 0.0)
+        return arrivals
+
+    def _move(self, arrivals: Sequence[Arrival]) -> bool:
+        """Steps 2 to 5 for a batch; False when told to stop before the log has taken it."""
+        envelopes: list[Envelope] = []
+        seqs: dict[str, list[int]] = {}
+        for arrival in arrivals:
+            if arrival.mqtt_topic == self._clock_topic:
+                if not self._set_clock(arrival.payload):  # 2
+                    return False
+                continue
+            envelope = self._envelope(arrival)
+            envelopes.append(envelope)
+            if found := seqs_of(arrival.payload):
+                seqs.setdefault(envelope.key, []).extend(found)
+        moved = self._moved(seqs)  # 3
+        if moved is None:
+            return False
+        acks = {
+            key: frontier.seq
+            for key, frontier in moved.items()
+            if frontier.seq is not None and frontier.seq != self._frontiers[key].seq
+        }
+        if envelopes and self._insist(lambda: self._log.append(envelopes, acks)) is None:  # 4
+            return False
+        self._stats.batches += 1
+        self._frontiers.update(moved)
+        self._subscriber.acknowledge(arrivals)  # 5
+        self._due.update((key, frontier.seq) for key, frontier in moved.items() if frontier.seq is not None)
+        return True
+
+    def _envelope(self, arrival: Arrival) -> Envelope:
+        try:
+            key = unit_of(arrival.mqtt_topic, self._district_id)
+        except TopicError:  # kept all the same: decoding refuses it with its bytes
+            self._stats.bad_topics += 1
+            key = ""
+        return Envelope(key, arrival.mqtt_topic, arrival.payload, self._clock.now_us(arrival.wall_us))
+
+    # Device acknowledgements
+
+    def _moved(self, seqs: dict[str, list[int]]) -> dict[str, Frontier] | None:
+        """The frontiers of these units once the batch is durable; None when told to stop."""
+        if len(self._frontiers) + len(seqs) > UNITS_MAX:
+            self._frontiers.clear()
+        shared = self._subscriber.session.group is not None
+        ask = [key for key in seqs if shared or key not in self._frontiers]
+        if ask:
+            known = self._insist(lambda: self._log.acks(ask))
+            if known is None:
+                return None
+            self._remember(ask, known[0])
+        now_us = time.time_ns() // 1000
+        return {key: advance(self._frontiers[key], found, now_us) for key, found in seqs.items()}
+
+    def _remember(self, keys: Iterable[str], known: dict[str, int]) -> None:
+        """Start from what the log has; another member of the group may be further."""
+        for key in keys:
+            mine = self._frontiers.get(key, Frontier())
+            seq = known.get(key)
+            if mine.seq is None or (seq is not None and seq > mine.seq):
+                ahead = frozenset(later for later in mine.ahead if seq is not None and later > seq)
+                mine = Frontier(seq, ahead, mine.hole_us)
+            self._frontiers[key] = mine
+
+    def _tell(self, *, now: bool = False) -> None:
+        """Step 6: what each unit may forget."""
+        moment_s = time.monotonic()
+        if not self._due or (not now and moment_s - self._told_s < ACK_EVERY_S):
+            return
+        self._told_s = moment_s
+        for key, seq in self._due.items():
+            # A unit's name may hold what a topic to publish to must not.
+            if key and "+" not in key and "#" not in key:
+                self._subscriber.publish(ack_topic(self._district_id, key), b'{"seq":%d}' % seq)
+        self._due.clear()
+        self._subscriber.flush()
+
+    # The district clock
+
+    def _set_clock(self, payload: bytes) -> bool:
+        """Keep it with the log, let it run, and echo it; a bad one is counted and not echoed."""
+        try:
+            clock = parse_clock(payload)
+        except ClockError as error:
+            self._stats.bad_clocks += 1
+            self._report(f"ingest: refused a message on {self._clock_topic}: {error}")
+            return True
+        if self._insist(lambda: self._log.set_clock(payload)) is None:
+            return False
+        self._clock = clock
+        self._subscriber.publish(self._clock_topic + "/ack", payload, qos=1, retain=True)
+        self._subscriber.flush()
+        return True
+
+    # The log may be away
+
+    def _insist(self, call: Callable[[], T]) -> tuple[T] | None:
+        """Call until it succeeds, waiting ever longer; None when told to stop meanwhile."""
+        delay_s = BACKOFF_S_MIN
+        while True:
+            try:
+                result = call()
+            except (LogUnavailable, LogFull) as error:
+                self._stats.failed_appends += 1
+                if delay_s == BACKOFF_S_MIN:
+                    self._report(
+                        f"ingest: {error}; nothing is acknowledged until the log has it; trying again"
+                    )
+            else:
+                if delay_s != BACKOFF_S_MIN:
+                    self._report("ingest: the log takes messages again")
+                return (result,)
+            if self._stopping.wait(delay_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
+                return None
+            delay_s = min(2 * delay_s, BACKOFF_S_MAX)

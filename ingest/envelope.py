@@ -1,0 +1,201 @@
+"""What ingest makes of a message without interpreting it: key, received_at, and the seq to acknowledge.
+
+Pure: no clock, no network. A payload stays the device's own bytes; only `seq` is looked for in it, because
+a device keeps a report until `.../ack` names the highest seq such that all up to it are durable. `advance`
+is that rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from processing.service_day import to_us
+
+SEQ_MAX = 2**63 - 1
+"""What the log's table holds; a larger seq is no seq."""
+RESET_SEQ = 100_000
+"""A seq this far below the last one isn't a resend: the device's counter started again."""
+LOST_US = 20_000_000
+"""A device resends from its oldest report after 30 s; what it skips again after 20 s it no longer has."""
+AHEAD_MAX = 4_096
+"""Seqs beyond a hole that are remembered per unit; more than that and the device must send them again."""
+
+
+class TopicError(ValueError):
+    """Not a topic of the device contract."""
+
+
+class ClockError(ValueError):
+    """Not a district clock; the message says what is wrong."""
+
+
+def unit_of(mqtt_topic: str, district_id: str) -> str:
+    """The unit in swept/v1/{district}/{unit}/{kind}: the key of the log."""
+    parts = mqtt_topic.split("/")
+    if len(parts) != 5 or parts[:3] != ["swept", "v1", district_id]:
+        raise TopicError(f"{mqtt_topic!r} is not swept/v1/{district_id}/UNIT/KIND")
+    return parts[3]
+
+
+def ack_topic(district_id: str, unit_id: str) -> str:
+    """Where a unit hears which of its reports are durable."""
+    return f"swept/v1/{district_id}/{unit_id}/ack"
+
+
+def clock_topic(district_id: str) -> str:
+    """Where the district clock is set."""
+    return f"swept/v1/{district_id}/clock"
+
+
+# The district clock
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictClock:
+    """now = start + rate * (wall clock - wall), microseconds; the wall clock itself by default."""
+
+    start_us: int = 0
+    rate: float = 1.0
+    wall_us: int = 0
+
+    def now_us(self, wall_now_us: int) -> int:
+        """The district's time at a moment of the wall clock."""
+        if self.rate == 1.0:  # exact, where a float would not be
+            return self.start_us + wall_now_us - self.wall_us
+        return self.start_us + round(self.rate * (wall_now_us - self.wall_us))
+
+
+class _Clock(msgspec.Struct):
+    start: datetime
+    wall: datetime
+    rate: float = 1.0
+
+
+_clock_decoder = msgspec.json.Decoder(_Clock)
+RATE_MAX = 1e6
+
+
+def parse_clock(payload: bytes | None) -> DistrictClock:
+    """The clock of a payload {"start": RFC3339, "rate": 160.0, "wall": RFC3339}; the wall clock if empty."""
+    if not payload:
+        return DistrictClock()
+    try:
+        clock = _clock_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ClockError(f"not a district clock: {error}") from None
+    if clock.start.tzinfo is None or clock.wall.tzinfo is None:
+        raise ClockError("not a district clock: start and wall need a zone")
+    if not 0 < clock.rate <= RATE_MAX:
+        raise ClockError(f"not a district clock: rate must be above 0 and at most {RATE_MAX:g}")
+    return DistrictClock(to_us(clock.start), clock.rate, to_us(clock.wall))
+
+
+# Which seq a message carries
+
+
+class _Seq(msgspec.Struct):
+    seq: int | None = None
+
+
+class _AnySeq(msgspec.Struct):
+    seq: msgspec.Raw = msgspec.Raw()
+
+
+_fast_decoder = msgspec.json.Decoder(_Seq | list[_Seq])
+_raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_seq_decoder = msgspec.json.Decoder(_Seq)
+
+
+def seqs_of(payload: bytes) -> tuple[int, ...]:
+    """The seqs in an object or an array of objects, in their order; whatever has none gives none."""
+    try:
+        found = _fast_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _seqs_one_by_one(payload)
+    if isinstance(found, _Seq):
+        return (found.seq,) if _is_seq(found.seq) else ()  # type: ignore[return-value]
+    return tuple(each.seq for each in found if _is_seq(each.seq))
+
+
+def _seqs_one_by_one(payload: bytes) -> tuple[int, ...]:
+    """A bad element beside good ones costs only itself."""
+    seqs = []
+    try:
+        for raw in _raw_list_decoder.decode(payload):
+            try:
+                seq = _seq_decoder.decode(raw).seq
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            if seq is not None and _is_seq(seq):
+                seqs.append(seq)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    return tuple(seqs)
+
+
+def _is_seq(seq: int | None) -> bool:
+    return seq is not None and 0 <= seq <= SEQ_MAX
+
+
+# Which seq is acknowledged
+
+
+class Frontier(NamedTuple):
+    """How far a unit's reports are durable.
+
+    `seq`: all up to it are; None: no report yet. `ahead`: durable beyond a hole, so that a hole that is
+    filled later counts them. `hole_us`: when the first of those was first seen.
+    """
+
+    seq: int | None = None
+    ahead: frozenset[int] = frozenset()
+    hole_us: int = 0
+
+
+def advance(frontier: Frontier, seqs: Iterable[int], wall_now_us: int) -> Frontier:
+    """The frontier once reports with these seqs are durable too.
+
+    The next one in turn moves it. A first one, or one of a counter that started again, sets it. One at or
+    below it is a resend. One beyond a hole doesn't move it: what is missing was lost on the way and the
+    device will send it again; unless it begins there again 20 s later, for then it no longer has it.
+    """
+    for seq in seqs:
+        frontier = _advance_one(frontier, seq, wall_now_us)
+    return frontier
+
+
+def _advance_one(frontier: Frontier, seq: int, wall_now_us: int) -> Frontier:
+    last = frontier.seq
+    if last is None:
+        return Frontier(seq)
+    if seq == last + 1:
+        return _absorb(seq, frontier) if frontier.ahead else Frontier(seq)
+    if seq <= last:
+        started_again = seq < last - RESET_SEQ or (seq in (0, 1) and seq != last)
+        return Frontier(seq) if started_again else frontier
+    return _ahead(frontier, seq, wall_now_us)
+
+
+def _ahead(frontier: Frontier, seq: int, wall_now_us: int) -> Frontier:
+    """The frontier once `seq`, beyond a hole, is durable too."""
+    first_ahead = min(frontier.ahead, default=None)
+    if first_ahead is None or seq < first_ahead:
+        return Frontier(frontier.seq, frontier.ahead | {seq}, wall_now_us)
+    if seq == first_ahead and wall_now_us - frontier.hole_us >= LOST_US:
+        return _absorb(seq, frontier)
+    if len(frontier.ahead) < AHEAD_MAX:
+        return frontier._replace(ahead=frontier.ahead | {seq})
+    return frontier
+
+
+def _absorb(seq: int, frontier: Frontier) -> Frontier:
+    """Move to `seq`, and on over what follows it without a hole."""
+    while seq + 1 in frontier.ahead:
+        seq += 1
+    rest = frozenset(later for later in frontier.ahead if later > seq)
+    return Frontier(seq, rest, frontier.hole_us)
