@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulators.district_blocks import PATTERNS, XY, Alley, Block, Edge, between
+from simulators.district_blocks import PATTERNS, XY, Alley, Block, Edge, Pattern, between
 from simulators.district_plan import Stop, plan, toml_files
 
 SEED = 17
