@@ -1,4 +1,6 @@
-"""From the session to the log: append, then acknowledge. In this order, and in no other:
+"""From the session to the log: append, then acknowledge.
+
+In this order, and in no other:
 
 1. take what arrived while the last append ran (group commit: one flush to disk for many messages);
 2. set the district clock where a message does, durably, before what came after it is stamped;

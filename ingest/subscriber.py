@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ingest.stats import Stats
@@ -89,8 +91,8 @@ class Subscriber:
         self._stopping = threading.Event()
         self._delay_s = BACKOFF_S_MIN
         self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
+        self._wake_read.settimeout(0)
+        self._wake_write.settimeout(0)
         self._client = self._make_client()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -145,7 +147,7 @@ class Subscriber:
 
     def _make_client(self) -> mqtt.Client:
         client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=self.session.client_id,
             protocol=mqtt.MQTTv5,
             manual_ack=True,
@@ -270,8 +272,8 @@ class Subscriber:
     # paho's callbacks, in the network thread
 
     def _on_connect(
-        self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _p: object
-    ) -> None:  # noqa: ANN401
+        self, client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _p: object
+    ) -> None:
         if reason.is_failure:
             self._report(f"ingest: the broker at {self._where()} refused us: {reason}; trying again")
             return
@@ -291,7 +293,7 @@ class Subscriber:
             message.mid,
             message.qos,
             _text(message),
-            message.payload,
+            bytes(message.payload),
             time.time_ns() // 1000,
             time.monotonic(),
         )
