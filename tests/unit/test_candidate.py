@@ -1,0 +1,55 @@
+"""Candidates from the grid are those that measuring every line would find."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing.candidate import find_candidates
+from processing.pipeline import Core
+from tests.unit.town import road, street, town
+
+CORE = Core(
+    town(
+        street("a", (0, 0), (60, 40), (130, 35)),
+        street("b", (0, 30), (140, 70)),
+        street("loop", (40, -20), (80, -60), (110, -30), (40, -20)),
+        road("r", (-200, 0), (300, 0)),
+        road("far", (-200, 400), (300, 410)),
+    )
+)
+
+
+def shapes() -> list[shapely.LineString]:
+    network = CORE.network
+    out = []
+    for edge in range(len(network.edge_line)):
+        own = np.flatnonzero(network.segment_edge == edge)
+        xy = [(network.segment_x0_m[s], network.segment_y0_m[s]) for s in own]
+        last = own[-1]
+        out.append(shapely.LineString([*xy, (network.segment_x1_m[last], network.segment_y1_m[last])]))
+    return out
+
+
+SHAPES = shapes()
+
+
+@settings(deadline=None)
+@given(st.floats(-250, 350), st.floats(-120, 460), st.integers(1, 8))
+def test_the_k_nearest_edges_are_found_with_their_distances(x_m: float, y_m: float, k: int) -> None:
+    edges, measures = np.zeros(k, np.int64), np.zeros(k)
+    distances, headings = np.zeros(k), np.zeros(k)
+    found = find_candidates(CORE.network, x_m, y_m, 50.0, edges, measures, distances, headings)
+    point = shapely.Point(x_m, y_m)
+    true = sorted((shape.distance(point), edge) for edge, shape in enumerate(SHAPES))
+    near = [row for row in true if row[0] <= 50.0][:k]
+    assert found == len(near)
+    assert distances[:found] == pytest.approx([distance for distance, _ in near], abs=1e-6)
+    for edge, measure in zip(edges[:found], measures[:found], strict=True):
+        along = measure - CORE.network.edge_from_m[edge]
+        assert SHAPES[edge].interpolate(along).distance(point) == pytest.approx(
+            SHAPES[edge].distance(point), abs=1e-6
+        )
