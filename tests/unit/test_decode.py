@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -280,6 +281,15 @@ def test_a_mutated_field_costs_its_own_fix_at_most(change: dict[str, object]) ->
     assert len(decoded.reports) + len(decoded.rejections) == 3
     for report in decoded.reports:
         report.canonical()
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "unit", "district"]), JSON, max_size=3))
+def test_an_unknown_key_changes_nothing_of_what_is_known(change: dict[str, object]) -> None:
+    """Without one a message takes the fast path, with one the slow path: both must say the same."""
+    fast, slow = read({**GOOD, **change}), read({**GOOD, **change, "unheard": "of"})
+    assert [one.reason for one in fast.rejections] == [one.reason for one in slow.rejections]
+    if fast.reports and (fast.reports[0].extra is None):
+        assert slow.reports == (replace(fast.reports[0], extra='{"unheard":"of"}'),)
 
 
 @settings(max_examples=300)

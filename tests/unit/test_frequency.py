@@ -1,35 +1,27 @@
-"""Depth, coverage, frequency and cleaning times: a slow count of every millimetre, and their promises."""
+"""Frequency and cleaning times against a count of every millimetre, and what is promised of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from fractions import Fraction
-from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.coverage import Allowance, held_mm
-from processing.depth import depth, swept_pieces, unobserved_pieces
+from processing.depth import unobserved_pieces
 from processing.district import Street
 from processing.frequency import StreetDay, street_day
 from processing.linear_reference import Reference
 from processing.rules import Rules
-from processing.service_day import US, day_start_us
+from processing.service_day import US
 from processing.sweep import Pass, Piece
+from tests.unit.slow_count import DAY, LENGTH_MM, START_US, TINY, slow_counted, slow_held, sweeps
 
-DAY = date(2024, 5, 1)
-START_US = day_start_us(DAY, 0, "Asia/Shanghai")
 MINUTE_US = 60 * US
-LENGTH_MM = 40
-GAP_US = 30
-#: A world of millimetres and microseconds, small enough to count each of them.
-TINY = Rules(depth_gap_s=30e-6, close_gap_m=0.003)
 
 
 def street(sides: int = 1, *, oneway: bool = False) -> Street:
@@ -70,103 +62,6 @@ def run(
 
 def figures(passes: Sequence[Pass], rules: Rules | None = None, *, sides: int = 1) -> StreetDay:
     return street_day(street(sides), line(100_000), DAY, "sweeping", passes, rules or Rules())
-
-
-# --- the slow count ---------------------------------------------------------------------------------------
-
-
-def moment(piece: Piece, measure_mm: Fraction) -> Fraction:
-    run_us = piece.to_us - piece.from_us
-    return piece.from_us + run_us * (measure_mm - piece.from_mm) / (piece.to_mm - piece.from_mm)
-
-
-def copies(pieces: Sequence[Piece], *, closed: bool) -> list[Piece]:
-    rounds = range(-4, 5) if closed else (0,)
-    return [
-        piece._replace(from_mm=piece.from_mm + n * LENGTH_MM, to_mm=piece.to_mm + n * LENGTH_MM)
-        for piece in pieces
-        for n in rounds
-        if piece.from_mm != piece.to_mm
-    ]
-
-
-def covers(piece: Piece, low: int, high: int) -> bool:
-    return min(piece[:2]) <= low and high <= max(piece[:2])
-
-
-def slow_counted(today: Sequence[Piece], before: Sequence[Piece], *, closed: bool) -> list[list[Piece]]:
-    """For each millimetre the sweeps that count, in their order."""
-    today, before = copies(today, closed=closed), copies(before, closed=closed)
-    ends = {min(max(mm, 0), LENGTH_MM) for piece in (*today, *before) for mm in piece[:2]}
-    cuts = sorted(ends | {0, LENGTH_MM})
-    counted: list[list[Piece]] = []
-    for low, high in pairwise(cuts):
-        middle = Fraction(low + high, 2)
-        just = [math.floor(moment(piece, middle)) for piece in before if covers(piece, low, high)]
-        last = max((us for us in just if us >= START_US - GAP_US), default=-math.inf)
-        sweeps = sorted(
-            (math.floor(moment(piece, middle)), piece) for piece in today if covers(piece, low, high)
-        )
-        here: list[Piece] = []
-        for us, piece in sweeps:
-            if us - last > GAP_US:
-                here.append(piece)
-                last = us
-        counted.extend([here] * (high - low))
-    return counted
-
-
-def slow_held(counted: list[list[Piece]], k: int, until_us: float, *, closed: bool) -> int:
-    """Millimetres in S_k of what was swept by a moment: a millimetre is when its far end is."""
-    cells = []
-    for mm, here in enumerate(counted):
-        held = len(here) >= k
-        if held and until_us != math.inf:
-            piece = here[k - 1]
-            far = Fraction(mm + 1 if piece.to_mm > piece.from_mm else mm)
-            held = moment(piece, far) <= until_us
-        cells.append(held)
-    if not any(cells):
-        return 0
-    if closed:  # begin at a swept millimetre, so that no gap runs across the end
-        first = cells.index(True)
-        cells = cells[first:] + cells[:first]
-    gaps = sorted(len(list(group)) for held, group in groupby(cells) if not held)
-    closed_mm = 0
-    for gap in gaps:
-        if gap <= 3:
-            closed_mm += min(gap, LENGTH_MM // 10 - closed_mm)
-    return sum(cells) + closed_mm
-
-
-@st.composite
-def sweeps(draw: st.DrawFn, first_us: int = 0, last_us: int = 150, reach_mm: int = 0) -> Piece:
-    from_mm, to_mm = draw(st.tuples(*[st.integers(-reach_mm, LENGTH_MM + reach_mm)] * 2))
-    from_us = START_US + draw(st.integers(first_us, last_us))
-    return Piece(from_mm, to_mm, from_us, from_us + draw(st.integers(0, 40)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    today=st.lists(sweeps(reach_mm=50), max_size=9),
-    before=st.lists(sweeps(first_us=-60, last_us=10, reach_mm=50), max_size=3),
-    closed=st.booleans(),
-)
-def test_the_kernels_count_what_counting_every_millimetre_gives(
-    today: list[Piece], before: list[Piece], *, closed: bool
-) -> None:
-    now, just = (np.array(pieces, dtype=np.int64).reshape(-1, 4) for pieces in (today, before))
-    fast = depth(now, just, LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
-    slow = slow_counted(today, before, closed=closed)
-    widths = np.diff(fast.cuts_mm)
-    assert np.repeat(fast.depth, widths).tolist() == [len(here) for here in slow]
-    allowance = Allowance.of(TINY, LENGTH_MM)
-    for k in (1, 2, 3):
-        assert held_mm(fast, k, allowance, closed=closed) == slow_held(slow, k, math.inf, closed=closed)
-        for until_us in (START_US + 20, START_US + 77):
-            assert held_mm(fast, k, allowance, closed=closed, until_us=until_us) == slow_held(
-                slow, k, until_us, closed=closed
-            )
 
 
 WHOLE = st.tuples(st.integers(0, 6), st.integers(34, LENGTH_MM), st.booleans(), st.integers(0, 200)).map(
@@ -222,12 +117,6 @@ def test_one_sweep_more_never_lowers_frequency_or_coverage(
     assert grown.frequency >= less.frequency
     assert grown.swept_mm >= less.swept_mm
     assert all(new <= old for new, old in zip(grown.cleaned_us, less.cleaned_us, strict=False))
-
-
-def test_a_sweep_inside_a_long_gap_never_lowers_the_coverage() -> None:
-    swept = [run(0, 0, 60), run(0, 71, 91)]  # gaps of 11 m and 9 m
-    assert figures(swept).swept_mm == 89_000
-    assert figures([*swept, run(0, 65, 66)]).swept_mm == 91_000  # 5 m, 5 m and 9 m: closed up to 10 m
 
 
 @settings(max_examples=60, deadline=None)
@@ -296,13 +185,6 @@ def test_certain_figures_leave_out_ambiguous_passes() -> None:
     assert (day.coverage, day.coverage_certain) == (1.0, 0.5)
 
 
-def test_gaps_are_closed_up_to_ten_metres_and_a_tenth_of_the_length() -> None:
-    assert figures([run(0, 5, 50), run(0, 55, 100)]).swept_mm == 100_000
-    assert figures([run(0, 0, 89)]).swept_mm == 89_000
-    assert figures([run(0, 6, 94)]).swept_mm == 98_000
-    assert figures([]).swept_mm == 0
-
-
 def test_on_a_closed_street_a_gap_and_a_piece_run_across_the_start() -> None:
     ring = line(100_000, closed=True)
     day = street_day(street(), ring, DAY, "sweeping", [run(0, 6, 94)], Rules())
@@ -326,7 +208,3 @@ def test_unobserved_moments_are_linear_between_enter_and_leave(interval: tuple[i
     assert unobserved_pieces([standing]).tolist() == [
         [70_000, 20_000, START_US, START_US + 10 * MINUTE_US],
     ]
-
-
-def test_no_passes_have_no_pieces() -> None:
-    assert swept_pieces([]).shape == (0, 4)
