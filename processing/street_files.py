@@ -118,7 +118,8 @@ def parse_feature(feature: object) -> tuple[Street | Road | None, list[str]]:
         return None, ["not a feature; remove it"]
     faults: list[str] = []
     properties = _properties(feature.get("properties"), faults)
-    parts = line_parts(feature.get("geometry"), faults)
+    oneway = properties is not None and properties.oneway
+    parts = line_parts(feature.get("geometry"), faults, turn=not oneway)
     if properties is None or faults:
         return None, faults
     if properties.sides == 2 and properties.oneway:
@@ -152,8 +153,11 @@ _MISSING = {
 }
 
 
-def line_parts(geometry: object, faults: list[str]) -> tuple[Part, ...]:
-    """The connected parts of a GeoJSON geometry in order; appends to `faults` what is wrong."""
+def line_parts(geometry: object, faults: list[str], *, turn: bool = True) -> tuple[Part, ...]:
+    """The connected parts of a GeoJSON geometry in order; appends to `faults` what is wrong.
+
+    Without `turn`, as of a one-way street, every part must point along the chain already.
+    """
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     if not isinstance(geometry, dict) or kind not in {"LineString", "MultiLineString"}:
         faults.append(f"geometry is {kind or 'missing'}; draw a centreline (LineString, MultiLineString)")
@@ -173,9 +177,10 @@ def line_parts(geometry: object, faults: list[str]) -> tuple[Part, ...]:
     if max(spans) < TINY_DEG:
         faults.append("lies within a metre (wrong coordinate system?); draw it or remove it")
         return ()
-    chained = chain(parts)
+    chained = chain(parts, turn=turn)
     if chained is None:
-        faults.append("parts don't connect into one chain; join them, or make a street of each")
+        way = "" if turn else " that points one way"
+        faults.append(f"parts don't connect into one chain{way}; join them, or make a street of each")
         return ()
     return chained
 
@@ -235,22 +240,26 @@ def _feature(line: Street | Road) -> dict[str, object]:
 _AUDITED = ("grade", "required", "work", "sides", "subdistrict", "contractor")
 
 
-def chain(parts: Sequence[Part]) -> tuple[Part, ...] | None:
-    """The parts so that each starts where the one before ends, reordered and turned if needed, or None."""
-    for first in range(len(parts)):
-        for start in (parts[first], parts[first][::-1]):
+def chain(parts: Sequence[Part], *, turn: bool = True) -> tuple[Part, ...] | None:
+    """The parts so that each starts where the one before ends, or None where they are no one chain.
+
+    The order given is kept if it is one, else parts are reordered, and only if need be (and `turn`) turned.
+    """
+    for may_turn in (False, True) if turn else (False,):
+        for first in range(len(parts)):
             rest = [*parts[:first], *parts[first + 1 :]]
-            if (found := _follow(start, rest)) is not None:
-                return found
+            for start in (parts[first], parts[first][::-1])[: 1 + may_turn]:
+                if (found := _follow(start, list(rest), may_turn)) is not None:
+                    return found
     return None
 
 
-def _follow(start: Part, rest: list[Part]) -> tuple[Part, ...] | None:
+def _follow(start: Part, rest: list[Part], may_turn: bool) -> tuple[Part, ...] | None:  # noqa: FBT001
     found = [start]
     while rest:
         end = found[-1][-1]
         for index, part in enumerate(rest):
-            turned = part if _meets(part[0], end) else part[::-1]
+            turned = part if _meets(part[0], end) or not may_turn else part[::-1]
             if _meets(turned[0], end):
                 # The joint is one coordinate, or noding would see two.
                 found.append((end, *turned[1:]))

@@ -55,6 +55,25 @@ def test_parts_are_put_in_order_and_turned_so_that_each_starts_where_the_last_en
     assert line.parts in {((A, B), (B, C), (C, D)), ((D, C), (C, B), (B, A))}
 
 
+def test_parts_that_need_no_turning_keep_their_direction_in_any_order() -> None:
+    line, _ = parse_feature(feature(parts((C, D), (A, B), (B, C)), oneway=True))
+    assert line is not None
+    assert line.parts == ((A, B), (B, C), (C, D))
+
+
+def test_a_one_way_street_is_not_turned() -> None:
+    line, faults = parse_feature(feature(parts((A, B), (C, B)), oneway=True))
+    assert line is None
+    assert "points one way" in faults[0]
+
+
+def test_a_street_round_a_yard_and_on_keeps_its_order() -> None:
+    ring = (B, C, D, B)
+    line, _ = parse_feature(feature(parts((A, B), ring, (B, (122.261, 40.66)))))
+    assert line is not None
+    assert line.parts[1] == ring
+
+
 def test_parts_already_in_order_keep_their_direction() -> None:
     line, _ = parse_feature(feature(parts((D, C), (C, B), (B, A))))
     assert line is not None

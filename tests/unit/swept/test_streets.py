@@ -58,7 +58,7 @@ def imported(out: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 @pytest.mark.parametrize("suffix", [".geojson", ".shp", ".gpkg"])
-@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4549", "EPSG:3857"])
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4490", "EPSG:4549", "EPSG:3857"])
 def test_a_survey_of_any_format_and_system_becomes_wgs_84(tmp_path: Path, suffix: str, crs: str) -> None:
     file, out = survey(tmp_path / f"survey{suffix}", crs=crs), tmp_path / "streets.geojson"
     run("import", file, "--out", out, "--id-field", "CODE", "--name-field", "MC")
