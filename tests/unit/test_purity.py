@@ -37,7 +37,19 @@ ALLOWED = {
         "typing",
         "zoneinfo",
     ),
-    *("unicodedata", "csv", "struct", "numbers", "decimal", "zlib", "array", "statistics", "copy"),
+    *(
+        "difflib",
+        "tomllib",
+        "unicodedata",
+        "csv",
+        "struct",
+        "numbers",
+        "decimal",
+        "zlib",
+        "array",
+        "statistics",
+        "copy",
+    ),
     *("msgspec", "numba", "numpy", "pydantic", "scipy", "shapely", "processing"),
 }
 BUILTINS = {"open", "print", "input", "exec", "eval", "compile", "__import__", "breakpoint", "globals", "id"}
