@@ -188,9 +188,9 @@ class Analysis:
     duplicates: int
 
 
-def analyze(district: District, reports: Iterable[Report]) -> Analysis:
-    """All figures of a batch of reports, whatever their order."""
-    core = Core(district)
+def analyze(district: District, reports: Iterable[Report], core: Core | None = None) -> Analysis:
+    """All figures of a batch of reports, whatever their order; `core` is the district's, if made already."""
+    core = core or Core(district)
     resolved = resolve({}, reports)
     by_unit: dict[str, list[Report]] = defaultdict(list)
     for report in resolved.accepted:

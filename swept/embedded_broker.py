@@ -88,6 +88,7 @@ class EmbeddedBroker:
         with self._mutex:
             if self.pid is not None:
                 return self.url
+            self._reap()  # one that somebody else killed
             self.port = self.port or _free_port()
             if _accepts(self.port):
                 raise OSError(f"port {self.port} of 127.0.0.1 is in use; stop what uses it or take another")

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from swept import analyze, district, migrate, streets
 from swept.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +31,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("analyze")(analyze.analyze)
+app.add_typer(streets.app)
+app.add_typer(district.app)
+app.command("migrate")(migrate.migrate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ Nothing outlives the supervisor: not on Linux even if it is killed itself.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -47,6 +48,15 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A process that another object of ours runs; `ensure` starts it again, None if the object does so itself."""
+
+    name: str
+    pid: Callable[[], int | None]
+    ensure: Callable[[], object] | None = None
+
+
 @dataclass(slots=True)
 class _Running:
     program: Program
@@ -63,6 +73,8 @@ class Supervisor:
         self._folder = folder
         self._facts = dict(facts or {})
         self._running: dict[str, _Running] = {}
+        self._adopted: dict[str, Adopted] = {}
+        self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._failure: UserError | None = None
@@ -84,7 +96,7 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """Name and process id of each program, as of now."""
         with self._lock:
-            return {name: one.process.pid for name, one in self._running.items()}
+            return self._pids()
 
     @property
     def restarts(self) -> tuple[str, ...]:
@@ -110,6 +122,14 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise UserError(f"{program.name} isn't ready after {ready_s_max:.0f} s; {self._see(program)}")
             time.sleep(POLL_S / 2)
+
+    def adopt(self, one: Adopted) -> None:
+        """Name a process in runtime.json, and start it again when it dies, but don't end it."""
+        with self._lock:
+            self._adopted[one.name] = one
+            if (pid := one.pid()) is not None:
+                self._seen[one.name] = pid
+            self._write()
 
     def say(self, **facts: str) -> None:
         """Add facts to runtime.json: where the store, the broker and the API are."""
@@ -150,6 +170,7 @@ class Supervisor:
             with self._lock:
                 for one in self._running.values():
                     self._revive(one)
+            self._watch_adopted()
             if polls % MEMORY_EVERY_POLLS == 0:
                 self._peak_mib = max(self._peak_mib, memory_mib(os.getpid()))
             polls += 1
@@ -170,6 +191,23 @@ class Supervisor:
             self._restarts.append(one.program.name)
             self._write()
 
+    def _watch_adopted(self) -> None:
+        for one in list(self._adopted.values()):
+            if one.pid() is None and one.ensure is not None:
+                with contextlib.suppress(RuntimeError, OSError):  # the next poll tries again
+                    one.ensure()
+        with self._lock:
+            adopted = {name: pid for name in self._adopted if (pid := self._adopted[name].pid()) is not None}
+            changed = [name for name, pid in adopted.items() if self._seen.get(name, pid) != pid]
+            self._restarts += changed
+            if adopted.items() - self._seen.items():
+                self._seen |= adopted
+                self._write()
+
+    def _pids(self) -> dict[str, int]:
+        adopted = {name: pid for name, one in self._adopted.items() if (pid := one.pid()) is not None}
+        return adopted | {name: one.process.pid for name, one in self._running.items()}
+
     def _log(self, program: Program) -> Path:
         return self._folder / "logs" / f"{program.name}.log"
 
@@ -179,10 +217,11 @@ class Supervisor:
 
     def _write(self) -> None:
         """Replace runtime.json in one step, so that nobody reads half of it."""
-        pids = {name: one.process.pid for name, one in self._running.items()}
         draft = self._folder / f"{RUNTIME}.new"
         draft.touch(mode=0o600)
-        draft.write_text(json.dumps({"pid": os.getpid(), "programs": pids, **self._facts}, indent=2) + "\n")
+        draft.write_text(
+            json.dumps({"pid": os.getpid(), "programs": self._pids(), **self._facts}, indent=2) + "\n"
+        )
         draft.replace(self._folder / RUNTIME)
 
 

@@ -17,7 +17,6 @@ HEAVY = {
     "shapely",
     "geopandas",
     "pandas",
-    "pydantic",
     "psycopg",
     "fastapi",
     "paho",

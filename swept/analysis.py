@@ -1,0 +1,101 @@
+"""What `swept analyze` does: files in, the pure core, files out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from processing.district import District
+from processing.district_files import map_version
+from processing.pipeline import Core
+from processing.pipeline import analyze as analyze_reports
+from processing.rules import Rules
+from processing.street_files import parse_streets
+from swept.analysis_files import Figures, tell, write
+from swept.errors import UserError
+from swept.fixes_file import Fixes, read_fixes
+from swept.progress import progress
+
+DISTRICT_ID = "analyze"
+#: Fixes that are all further away than this from every street belong to another place.
+NEAR_DEG = 0.05
+
+
+def run(streets: Path, fixes: Path, out: Path, day_start: str, tz: str) -> None:
+    """Everything that the command does; raises `UserError` for whatever the user can put right."""
+    started_s = time.monotonic()
+    rules = rules_of(day_start, tz)
+    district = read_district(streets, rules)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; name a folder for the results.")
+    size = fixes.stat().st_size if fixes.is_file() else None
+    with progress(f"reading {fixes.name}", size) as advance:
+        read = read_fixes(fixes, district.district_id, rules, {}, advance)
+    district = replace(district, units=tuple(read.units[unit_id] for unit_id in sorted(read.units)))
+    check_place(streets, fixes, district, read)
+    with progress("matching tracks and counting"):
+        core = Core(district)
+        figures = Figures(core, read, analyze_reports(district, read.reports, core))
+    write(out, figures, time.monotonic() - started_s)
+    tell(out, figures)
+    if not read.reports:
+        reasons = Counter(rejection.reason.value for _, _, rejection in read.refused)
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3)) or "it has no rows"
+        raise UserError(f"no fix of {fixes} can be used ({told}); see {out / 'rejected.csv'}.")
+
+
+def rules_of(day_start: str, tz: str) -> Rules:
+    """The default rules with the day and the zone of the flags."""
+    clock = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", day_start)
+    if clock is None:
+        raise UserError(f"--day-start {day_start} is no time of day; write HH:MM, such as 04:00.")
+    try:
+        ZoneInfo(tz)
+    except (KeyError, ValueError, OSError):
+        raise UserError(f"--tz {tz} is no time zone; write one such as Asia/Shanghai.") from None
+    return Rules(timezone=tz, day_start_s=int(clock[1]) * 3_600 + int(clock[2]) * 60)
+
+
+def read_district(path: Path, rules: Rules) -> District:
+    """The streets and roads of the file, without units."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}; name the GeoJSON of streets.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name the GeoJSON of streets in it.") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read ({error.strerror}); check its permissions.") from None
+    streets, roads, noded, problems = parse_streets(content, str(path))
+    if problems:
+        more = f" (and {len(problems) - 1} more; see swept streets check)" if len(problems) > 1 else ""
+        raise UserError(f"{problems[0]}{more}.")
+    if not streets:
+        raise UserError(f"{path} has no street to audit; give features kind=alley or kind=street.")
+    return District(
+        district_id=DISTRICT_ID,
+        name=path.stem,
+        streets=tuple(streets),
+        roads=tuple(roads),
+        units=(),
+        rules=rules,
+        noded=noded,
+        map_version=map_version({"streets.geojson": content}),
+    )
+
+
+def check_place(streets: Path, fixes: Path, district: District, read: Fixes) -> None:
+    """Refuse to count fixes of another place as streets that nobody swept."""
+    points = [point for line in (*district.streets, *district.roads) for part in line.parts for point in part]
+    west, east = min(p[0] for p in points) - NEAR_DEG, max(p[0] for p in points) + NEAR_DEG
+    south, north = min(p[1] for p in points) - NEAR_DEG, max(p[1] for p in points) + NEAR_DEG
+    if read.reports and not any(west <= r.lon <= east and south <= r.lat <= north for r in read.reports):
+        first = read.reports[0]
+        raise UserError(
+            f"no fix of {fixes} lies near a street of {streets} (fixes at {first.lon:.4f}, {first.lat:.4f}, "
+            f"streets at {points[0][0]:.4f}, {points[0][1]:.4f}); check that both are of one place, in WGS-84."
+        )

@@ -1,0 +1,238 @@
+"""The results of `swept analyze` as files and as a table.
+
+Bytes depend on the figures only (but for the seconds in the summary): rows are sorted, lines end in a line
+feed, lengths are metres to the millimetre, times RFC 3339 in the district's zone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from processing.district import Street, Unit
+from processing.fix import Report, ReportColumns
+from processing.frequency import StreetDay
+from processing.order import resolve
+from processing.pipeline import Analysis, Core
+from processing.service_day import from_us, service_day
+from processing.unit_day import unit_day
+from processing.verdict import Gap, Verdict, verdict
+from swept.fixes_file import Fixes
+from swept.versions import release, rule_version
+
+FREQUENCY = (
+    "service_day", "street_id", "frequency", "frequency_certain", "required", "coverage", "swept_m",
+    "length_m", "verdict",
+)  # fmt: skip
+PASSES = (
+    "unit", "street_id", "service_day", "work", "direction", "enter_time", "leave_time", "enter_m", "leave_m",
+    "swept_m", "swept", "unobserved", "ambiguous_with",
+)  # fmt: skip
+REJECTED = ("line", "unit", "reason", "detail", "original")
+
+
+class Figures:
+    """What an analysis found; every street has a row for each service day that was seen."""
+
+    def __init__(self, core: Core, fixes: Fixes, analysis: Analysis) -> None:
+        self.core = core
+        self.fixes = fixes
+        self.analysis = analysis
+        self._zone = ZoneInfo(core.rules.timezone)
+        self._by_key = {(one.street_id, one.service_day, one.work): one for one in analysis.street_days}
+
+    @cached_property
+    def days(self) -> list[date]:
+        """The service days in which a fix lies."""
+        return sorted({self._day(report.fix_time_us) for report in self.fixes.reports})
+
+    @cached_property
+    def streets(self) -> list[tuple[date, Street, StreetDay | None, Verdict]]:
+        """Day, street, figures of its kind of work (None: no pass), verdict; by day and street."""
+        gaps = self._gaps()
+        rows = []
+        for day in self.days:
+            for street in sorted(self.core.district.streets, key=lambda one: one.street_id):
+                figures = self._by_key.get((street.street_id, day, street.work))
+                reference = self.core.references[street.street_id]
+                silences = [gap for work, gap in gaps[day] if work == street.work]
+                said = verdict(street, reference, figures, silences, self.core.rules)
+                rows.append((day, street, figures, said))
+        return rows
+
+    def frequency_rows(self) -> Iterable[Sequence[object]]:
+        """The rows of frequency.csv."""
+        for day, street, figures, said in self.streets:
+            length_mm = self.core.references[street.street_id].length_mm
+            counted = (figures.frequency, figures.frequency_certain) if figures else (0, 0)
+            swept_mm = figures.swept_mm if figures else 0
+            coverage = f"{swept_mm / length_mm:.4f}"
+            yield (
+                day, street.street_id, *counted, street.required, coverage, _m(swept_mm), _m(length_mm),
+                said.value,
+            )  # fmt: skip
+
+    def pass_rows(self) -> Iterable[Sequence[object]]:
+        """The rows of passes.csv, in the order of unit and time."""
+        for one in self.analysis.passes:
+            yield (
+                one.unit_id, one.street_id, self._day(one.enter_us), one.work, one.direction,
+                self._time(one.enter_us), self._time(one.leave_us), _m(one.enter_mm), _m(one.leave_mm),
+                _m(one.swept_mm), _stretches(one.swept), _stretches(one.unobserved), one.ambiguous_with or "",
+            )  # fmt: skip
+
+    def rejected_rows(self) -> Iterable[Sequence[object]]:
+        """The rows of rejected.csv, in the order of the file."""
+        lines = self._lines_of_conflicts()
+        rows = [(line, unit_id, rejection) for line, unit_id, rejection in self.fixes.refused]
+        rows += [(lines[c.payload], c.unit_id or "", c) for c in self.analysis.conflicts]
+        for line, unit_id, rejection in sorted(rows, key=lambda row: row[0]):
+            original = rejection.payload.decode("utf-8", "replace")
+            yield line, unit_id, rejection.reason.value, rejection.detail, original
+
+    def summary(self, seconds: float) -> dict[str, object]:
+        """What summary.json says."""
+        refused = [rejection for _, _, rejection in self.fixes.refused] + list(self.analysis.conflicts)
+        return {
+            "release": release(),
+            "rule_version": rule_version(self.core.rules),
+            "map_version": self.core.district.map_version,
+            "timezone": self.core.rules.timezone,
+            "day_start_s": self.core.rules.day_start_s,
+            "working_when": list(self.fixes.working_when) or ["speed"],
+            "unused_columns": list(self.fixes.unused),
+            "counts": {
+                "rows": self.fixes.rows,
+                "fixes": len(self.fixes.reports) - self.analysis.duplicates - len(self.analysis.conflicts),
+                "duplicates": self.analysis.duplicates,
+                "rejected": len(refused),
+                "rejected_by_reason": dict(sorted(Counter(one.reason.value for one in refused).items())),
+                "units": len(self.core.units),
+                "streets": len(self.core.streets),
+                "tracks": len(self.analysis.tracks),
+                "passes": len(self.analysis.passes),
+            },
+            "days": {str(day): self.summary_of(day) for day in self.days},
+            "seconds": round(seconds, 3),
+        }
+
+    def summary_of(self, day: date) -> dict[str, Any]:
+        """Coverage of the district and verdicts of a day."""
+        rows = [row for row in self.streets if row[0] == day]
+        length_mm = sum(self.core.references[street.street_id].length_mm for _, street, _, _ in rows)
+        swept_mm = sum(figures.swept_mm for _, _, figures, _ in rows if figures)
+        verdicts = Counter(said.value for _, _, _, said in rows)
+        return {
+            "coverage": round(swept_mm / length_mm, 4),
+            "swept_m": swept_mm / 1000,
+            "length_m": length_mm / 1000,
+            "verdicts": {one.value: verdicts[one.value] for one in Verdict},
+        }
+
+    def _gaps(self) -> dict[date, list[tuple[str, Gap]]]:
+        """When the units of a kind of work were silent: without shifts, between their first and last fix."""
+        by_unit: dict[str, list[Report]] = defaultdict(list)
+        for report in resolve({}, self.fixes.reports).accepted:
+            by_unit[report.unit_id].append(report)
+        gaps: dict[date, list[tuple[str, Gap]]] = {day: [] for day in self.days}
+        for unit_id, reports in sorted(by_unit.items()):
+            unit = self.core.units[unit_id]
+            columns = ReportColumns.of(sorted(reports, key=lambda one: (one.fix_time_us, one.kind)))
+            for day in self.days:
+                seen = unit_day(unit, day, columns, self.core.rules)
+                gaps[day] += [
+                    (unit.profile.work, self._gap(unit, *silence)) for silence in (seen.gaps if seen else ())
+                ]
+        return gaps
+
+    def _gap(
+        self, unit: Unit, from_us: int, to_us: int, lon: float, lat: float, to_lon: float, to_lat: float
+    ) -> Gap:
+        before, after = self._xy(lon, lat), self._xy(to_lon, to_lat)
+        profile = unit.profile
+        return Gap(unit.unit_id, from_us, to_us, before, after, profile.top_speed_kmh, profile.work_kmh_max)
+
+    def _xy(self, lon: float, lat: float) -> tuple[float, float]:
+        x_m, y_m = self.core.projection.to_xy(lon, lat)
+        return float(x_m), float(y_m)
+
+    def _lines_of_conflicts(self) -> dict[bytes, int]:
+        """Line numbers of the reports that lost to another of their identity, by content."""
+        if not self.analysis.conflicts:
+            return {}
+        times = Counter((one.unit_id, one.fix_time_us) for one in self.fixes.reports)
+        rows = zip(self.fixes.reports, self.fixes.lines, strict=True)
+        return {one.canonical(): line for one, line in rows if times[one.unit_id, one.fix_time_us] > 1}
+
+    def _day(self, moment_us: int) -> date:
+        rules = self.core.rules
+        return service_day(moment_us, rules.day_start_s, rules.timezone)
+
+    def _time(self, moment_us: int) -> str:
+        return from_us(moment_us).astimezone(self._zone).isoformat(timespec="milliseconds")
+
+
+def write(out: Path, figures: Figures, seconds: float) -> None:
+    """All four files; each takes the place of an older one in one step."""
+    out.mkdir(parents=True, exist_ok=True)
+    _write_csv(out / "frequency.csv", FREQUENCY, figures.frequency_rows())
+    _write_csv(out / "passes.csv", PASSES, figures.pass_rows())
+    _write_csv(out / "rejected.csv", REJECTED, figures.rejected_rows())
+    summary = json.dumps(figures.summary(seconds), indent=2, ensure_ascii=False)
+    _replace(out / "summary.json", summary + "\n")
+
+
+def tell(out: Path, figures: Figures) -> None:
+    """A table for whoever sits there: a row for each service day."""
+    table = Table(
+        "service day", "coverage", *(one.value for one in Verdict), title=f"{out / 'frequency.csv'}"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    counts: dict[date, Counter[Verdict]] = defaultdict(Counter)
+    for day, _, _, said in figures.streets:
+        counts[day][said] += 1
+    for day in figures.days:
+        share = figures.summary_of(day)["coverage"]
+        table.add_row(str(day), f"{share:.1%}", *(str(counts[day][one]) for one in Verdict))
+    console = Console()
+    console.print(table)
+    refused = len(figures.fixes.refused) + len(figures.analysis.conflicts)
+    if refused:
+        console.print(f"{refused} of {figures.fixes.rows} rows were refused; see {out / 'rejected.csv'}")
+    if figures.fixes.unused:
+        console.print(f"columns not used: {', '.join(figures.fixes.unused)}")
+
+
+def _m(length_mm: int) -> str:
+    return f"{length_mm / 1000:.3f}"
+
+
+def _stretches(pieces: Iterable[Sequence[int]]) -> str:
+    """Measures of pieces in metres, as from-to, in the order of the drive."""
+    return " ".join(f"{_m(piece[0])}-{_m(piece[1])}" for piece in pieces)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    _replace(path, text.getvalue())
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text, encoding="utf-8", newline="")
+    draft.replace(path)

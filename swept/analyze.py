@@ -1,0 +1,43 @@
+"""`swept analyze`: figures from a file of fixes, without a broker, a store or a server.
+
+The same decoding and the same core as live, so the same fixes give the same figures and are refused for the
+same reasons. The output's bytes depend on the input and the release only (but for the seconds it took).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def analyze(
+    streets: Annotated[
+        Path, typer.Option(help="GeoJSON (WGS-84): kind=alley or street is audited, kind=road is context.")
+    ],
+    fixes: Annotated[
+        Path, typer.Option(help="CSV with unit, time, lon, lat and what else is known (see above).")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made if need be, files are replaced.")],
+    day_start: Annotated[
+        str, typer.Option(help="When the service day begins, HH:MM of local clock.")
+    ] = "00:00",
+    tz: Annotated[str, typer.Option(help="Time zone of the district.")] = "Asia/Shanghai",
+) -> None:
+    """Count what a file of fixes says was swept; needs no server.
+
+    [bold]swept analyze --streets streets.geojson --fixes fixes.csv --out results[/bold]
+
+    The CSV has the columns [cyan]unit, time, lon, lat[/cyan] (time as RFC 3339 with a zone, or milliseconds
+    since 1970) and, where known, [cyan]speed_kmh, heading_deg, accuracy_m[/cyan] and what the equipment did:
+    [cyan]working[/cyan] (0 or 1), else [cyan]brush[/cyan]; without either, a unit works when it moves at the
+    speed of work. [cyan]received_at[/cyan] is when the report came in, else the fix's own time.
+
+    The folder gets [cyan]frequency.csv[/cyan] (a row for each street and service day),
+    [cyan]passes.csv[/cyan], [cyan]rejected.csv[/cyan] (each refused row and why) and
+    [cyan]summary.json[/cyan].
+    """
+    from swept.analysis import run
+
+    run(streets, fixes, out, day_start, tz)
