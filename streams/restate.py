@@ -8,12 +8,11 @@ the time that a status holds). Tracks in between whose digest is as stored stay 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
 import numpy as np
-from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
 from psycopg import Connection
 
 from processing.district import District, Unit
@@ -24,6 +23,7 @@ from processing.pipeline import Track
 from processing.rules import Rules
 from processing.service_day import US, day_start_us, service_day
 from processing.sweep import Pass
+from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
 from storage import positions, reader, writer
 from storage.writer import TrackRow, Versions
 from streams.recent import Recent
@@ -241,23 +241,28 @@ class Restater:
         days: list[UnitDay] = []
         intervals: list[tuple[date, EquipmentInterval]] = []
         for unit_id, columns in new.items():
-            for day in self._days(columns.fix_time_us):
+            for day in self._days(columns):
                 keys.append((unit_id, day))
                 reports = self._day(connection, unit_id, day, touched)
                 try:
                     figures = unit_day(self.core.units[unit_id], day, reports, self.rules)
-                    intervals += [(day, i) for i in equipment_intervals(unit_id, reports, self.rules)]
+                    states = equipment_intervals(unit_id, reports, self.rules)
                 except Exception as error:
                     raise CoreFailed(f"the day {day} of unit {unit_id} failed: {error!r}") from error
                 days += [] if figures is None else [figures]
+                intervals += [(day, state) for state in self._clipped(states, day)]
         if keys:
             writer.unit_days(connection, keys, days, intervals, self.versions)
 
-    def _days(self, moments_us: Iterable[int]) -> list[date]:
-        """The service days of sorted instants."""
+    def _days(self, new: ReportColumns) -> list[date]:
+        """The service days of new reports, and of the time that a status among them holds."""
+        moments_us = {
+            *new.fix_time_us.tolist(),
+            *(new.fix_time_us[new.kind == Kind.EQUIPMENT] + self._hold_us),
+        }
         found: list[date] = []
         until_us = -(2**62)
-        for moment_us in moments_us:
+        for moment_us in sorted(moments_us):
             if moment_us >= until_us:
                 day = self.days.of(int(moment_us))
                 until_us = self.days.start_us(day + timedelta(days=1))
@@ -265,11 +270,20 @@ class Restater:
         return found
 
     def _day(self, connection: Connection[Any], unit_id: str, day: date, touched: Touched) -> ReportColumns:
-        from_us, to_us = self.days.start_us(day), self.days.start_us(day + timedelta(days=1))
+        """The unit's reports of a service day, and those before it from which a status may still hold."""
+        from_us = self.days.start_us(day) - self._hold_us
+        to_us = self.days.start_us(day + timedelta(days=1))
         known_from_us, known = touched.recent.get(unit_id, (0, None))
         if known is not None and known_from_us <= from_us:
             return known.between(from_us, to_us)
         return reader.reports(connection, unit_id, from_us, to_us)
+
+    def _clipped(self, states: Iterable[EquipmentInterval], day: date) -> Iterable[EquipmentInterval]:
+        """What of these lies in the service day."""
+        start_us = self.days.start_us(day)
+        for state in states:
+            if state.to_us > start_us:
+                yield replace(state, from_us=max(state.from_us, start_us))
 
 
 def _groups(new: ReportColumns) -> Iterable[ReportColumns]:

@@ -1,0 +1,143 @@
+"""What every route needs: the district, a few connections to the store, and the end of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from psycopg import Connection
+
+from processing.district import District, Street, Unit
+from processing.geodesy import LocalProjection
+from processing.linear_reference import Reference
+from processing.service_day import day_start_us, from_us, service_day
+from storage.pool import Pool
+from storage.queries.status import newest_received_us
+
+DAYS_MAX = 366
+
+
+class UserFault(Exception):  # noqa: N818 - it is the asker's, and is answered
+    """The request can't be answered; `do` tells what would help."""
+
+    def __init__(self, status: int, error: str, do: str) -> None:
+        super().__init__(error)
+        self.status, self.error, self.do = status, error, do
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The district that is served, and where its figures are."""
+
+    district: District
+    references: Mapping[str, Reference]
+    projection: LocalProjection
+    pool: Pool
+    log_ends: Callable[[], tuple[str, dict[int, int]]] | None = None
+
+    @property
+    def streets(self) -> dict[str, Street]:
+        """Streets by id."""
+        return {street.street_id: street for street in self.district.streets}
+
+    @property
+    def units(self) -> dict[str, Unit]:
+        """Units by id."""
+        return {unit.unit_id: unit for unit in self.district.units}
+
+    def street(self, street_id: str) -> Street:
+        """The street, or an answer that says there is none."""
+        found = self.streets.get(street_id)
+        if found is None:
+            raise UserFault(404, f"no street {street_id!r}", "ask /api/v1/streets for the street ids")
+        return found
+
+    def unit(self, unit_id: str) -> Unit:
+        """The unit, or an answer that says there is none."""
+        found = self.units.get(unit_id)
+        if found is None:
+            raise UserFault(404, f"no unit {unit_id!r}", "ask /api/v1/units for the unit ids")
+        return found
+
+    def day_of(self, moment_us: int) -> date:
+        """The service day in which an instant lies."""
+        rules = self.district.rules
+        return service_day(moment_us, rules.day_start_s, rules.timezone)
+
+    def day_us(self, day: date) -> tuple[int, int]:
+        """The instants at which a service day begins and ends."""
+        rules = self.district.rules
+        following = day + timedelta(days=1)
+        return (
+            day_start_us(day, rules.day_start_s, rules.timezone),
+            day_start_us(following, rules.day_start_s, rules.timezone),
+        )
+
+    def now_us(self, connection: Connection[Any]) -> int | None:
+        """Now in the district's clock, as far as the store knows: the newest fix's arrival."""
+        return newest_received_us(connection, list(self.units))
+
+
+def moment(moment_us: int) -> datetime:
+    """The UTC time of an instant."""
+    return from_us(moment_us)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _connection(context: Annotated[Context, Depends(_context)]) -> Iterator[Connection[Any]]:
+    with context.pool.connection() as connection:
+        yield connection
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Service days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+
+def _dates(
+    connection: Annotated[Connection[Any], Depends(_connection)],
+    context: Annotated[Context, Depends(_context)],
+    first: Annotated[
+        date | None, Query(alias="from", description="first service day; none: the last")
+    ] = None,
+    last: Annotated[
+        date | None, Query(alias="to", description="last service day, included; none: the current one")
+    ] = None,
+) -> Dates:
+    today = _today(connection, context)
+    last = last or (max(first, today) if first else today)
+    first = first or last
+    if first > last:
+        raise UserFault(422, f"from={first} is after to={last}", "exchange them")
+    if (last - first).days >= DAYS_MAX:
+        raise UserFault(422, f"more than {DAYS_MAX} service days", "ask for fewer at once")
+    return Dates(first, last)
+
+
+def _day(
+    connection: Annotated[Connection[Any], Depends(_connection)],
+    context: Annotated[Context, Depends(_context)],
+    day: Annotated[date | None, Query(description="service day; none: the current one")] = None,
+) -> date:
+    return day or _today(connection, context)
+
+
+def _today(connection: Connection[Any], context: Context) -> date:
+    now_us = context.now_us(connection)
+    return date(1970, 1, 1) if now_us is None else context.day_of(now_us)
+
+
+TheContext = Annotated[Context, Depends(_context)]
+TheConnection = Annotated[Connection[Any], Depends(_connection)]
+TheDates = Annotated[Dates, Depends(_dates)]
+TheDay = Annotated[date, Depends(_day)]

@@ -1,0 +1,228 @@
+"""What the API answers, as types: the OpenAPI page is made from these."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["on", "off", "unknown"]
+
+
+class Answer(BaseModel):
+    """Base of all answers; names end in their unit, times are UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(Answer):
+    """What an error says: what is wrong, and what to do."""
+
+    error: str = Field(description="what is wrong")
+    do: str = Field(description="what to do about it")
+
+
+class StreetInfo(Answer):
+    """A street that is audited."""
+
+    street_id: str
+    name: str
+    length_m: float
+    grade: int
+    sides: int
+    required: int = Field(description="sweeps required per service day")
+    work: str
+    subdistrict: str
+    contractor: str
+
+
+class StreetFrequency(Answer):
+    """What is said of a street and service day, with the figures that it follows from."""
+
+    street_id: str
+    name: str
+    service_day: date
+    work: str
+    frequency: int = Field(description="how often the street was cleaned")
+    frequency_certain: int = Field(description="the same without ambiguous passes")
+    required: int
+    coverage: float = Field(description="share of the length swept at least once, 0 to 1")
+    coverage_certain: float
+    swept_m: float
+    length_m: float
+    passes: int
+    verdict: Literal["swept", "ambiguous", "no data", "partial", "not swept"]
+    cleaned_at: list[datetime] = Field(description="the time of each cleaning")
+    rule_version: str | None = Field(description="None: no pass, so nothing was computed")
+    map_version: str | None
+
+
+class StreetCoverage(Answer):
+    """How much of a street has been swept on the current service day."""
+
+    street_id: str
+    coverage: float
+    frequency: int
+    required: int
+
+
+class Coverage(Answer):
+    """The district now: swept length over total length, and each street."""
+
+    service_day: date
+    now: datetime | None = Field(description="arrival of the newest fix, in the district's clock")
+    coverage: float
+    swept_m: float
+    length_m: float
+    streets_swept: int = Field(description="streets whose frequency meets the requirement")
+    streets: list[StreetCoverage]
+
+
+class Position(Answer):
+    """Where a unit is, from its newest fix by device time."""
+
+    fix_time: datetime
+    received_at: datetime
+    lon: float
+    lat: float
+    speed_kmh: float | None
+    heading_deg: float | None
+
+
+class EquipmentNow(Answer):
+    """The last that a unit told of its equipment; None: it didn't tell."""
+
+    fix_time: datetime
+    engine: bool | None
+    brush: bool | None
+    spray: bool | None
+    fan: bool | None
+    working: bool | None
+    hopper_pct: float | None
+    water_pct: float | None
+
+
+class UnitInfo(Answer):
+    """A unit, whether it is connected, where it is and what its equipment does."""
+
+    unit_id: str
+    name: str
+    profile: str
+    work: str
+    online: bool | None = Field(description="None: it never said")
+    position: Position | None
+    equipment: EquipmentNow | None
+
+
+class EquipmentState(Answer):
+    """A time in which a piece of equipment was in one state."""
+
+    equipment: str
+    state: State
+    from_time: datetime
+    to_time: datetime
+
+
+class TrackPoint(Answer):
+    """A fix on a unit's way."""
+
+    fix_time: datetime
+    lon: float
+    lat: float
+    speed_kmh: float | None
+    heading_deg: float | None
+    track_start: datetime | None
+
+
+class UnitTrack(Answer):
+    """A unit's way over a service day."""
+
+    unit_id: str
+    service_day: date
+    complete: bool = Field(description="false: there are more fixes than one answer holds")
+    points: list[TrackPoint]
+
+
+class PieceSwept(Answer):
+    """A stretch swept in one go, from measure to measure of the street."""
+
+    from_measure_m: float
+    to_measure_m: float
+    from_time: datetime
+    to_time: datetime
+
+
+class PassInfo(Answer):
+    """One unit's unbroken run along one street; without a swept piece it drove through."""
+
+    unit_id: str
+    street_id: str
+    track_start: datetime
+    ordinal: int
+    work: str
+    direction: Literal["along", "against"]
+    enter_time: datetime
+    leave_time: datetime
+    enter_measure_m: float
+    leave_measure_m: float
+    swept_m: float
+    swept: list[PieceSwept]
+    unobserved: list[tuple[float, float]] = Field(description="metres driven with unknown equipment")
+    ambiguous_with: str | None
+
+
+class DeadLetterInfo(Answer):
+    """A refusal, with its original bytes as base64 and its place in the log."""
+
+    reason: str
+    detail: str
+    unit_id: str | None
+    mqtt_topic: str
+    received_at: datetime
+    payload_base64: str
+    log_id: str
+    partition: int
+    offset: int
+    element: int
+
+
+class DeadLetters(Answer):
+    """Refusals, newest first, and how many there are for each reason."""
+
+    reasons: dict[str, int]
+    letters: list[DeadLetterInfo]
+
+
+class CorrectionInfo(Answer):
+    """A published figure that changed later: what it was, what it is, and why."""
+
+    street_id: str
+    service_day: date
+    work: str
+    cause: str
+    old_figures: dict[str, Any] | None
+    new_figures: dict[str, Any] | None
+    at: datetime
+
+
+class PartitionLag(Answer):
+    """How far one partition of the log is processed; `lag` is records waiting, None where the end is unknown."""
+
+    log_id: str
+    partition: int
+    next_offset: int
+    lag: int | None
+
+
+class Status(Answer):
+    """How the line is doing."""
+
+    district_id: str
+    now: datetime | None = Field(description="arrival of the newest fix, in the district's clock")
+    lag: int | None = Field(description="records waiting in all partitions")
+    partitions: list[PartitionLag]
+    fixes: int = Field(description="about how many the store holds")
+    passes: int
+    street_days: int
+    dead_letters: int
