@@ -34,7 +34,7 @@ from ingest.envelope import (
     unit_of,
 )
 from ingest.stats import Stats
-from ingest.subscriber import Arrival, Subscriber
+from ingest.subscriber import Arrival, Session, Subscriber
 from streams.log import Envelope, Log, LogFull, LogUnavailable
 
 T = TypeVar("T")
@@ -49,6 +49,18 @@ BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
 UNITS_MAX = 100_000
 """Frontiers in memory; beyond that all are forgotten and read from the log again."""
 IDLE_S = 0.2
+
+
+def session(url: str, district_id: str, client_id: str, group: str | None, receive_maximum: int) -> Session:
+    """What ingest subscribes to; the clock is for every member of a group."""
+    return Session(
+        url,
+        client_id,
+        shared=tuple(f"swept/v1/{district_id}/+/{kind}" for kind in KINDS),
+        own=(clock_topic(district_id),),
+        group=group,
+        receive_maximum=receive_maximum,
+    )
 
 
 class Bridge:

@@ -1,0 +1,172 @@
+"""`swept ingest`: from the MQTT broker to the log, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swept.errors import UserError
+
+if TYPE_CHECKING:
+    from ingest.bridge import Bridge
+    from streams.log import Log
+    from swept.settings import Settings
+    from swept.wiring import Services
+
+RECEIVE_MAXIMUM_MAX = 65_535
+LOG_RETRY_S = 1.0
+
+
+def ingest(
+    mqtt: Annotated[
+        str | None, typer.Option(help="Broker, mqtt://host:port or mqtts://user:password@host.")
+    ] = None,
+    store: Annotated[str | None, typer.Option(help="Store whose table is the log, postgresql://...")] = None,
+    log: Annotated[str | None, typer.Option(help="Log that is no table in the store, kafka://...")] = None,
+    district: Annotated[
+        str | None, typer.Option(help="District id in the topics; default: that of SWEPT_DISTRICT.")
+    ] = None,
+    client_id: Annotated[str | None, typer.Option(help="MQTT client id; names the session.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Share the work with others of this group; each needs its --client-id.")
+    ] = None,
+    receive_maximum: Annotated[
+        int, typer.Option(min=1, max=RECEIVE_MAXIMUM_MAX, help="Messages in hand that aren't durable yet.")
+    ] = 2_000,
+    stats: Annotated[
+        float, typer.Option(min=0.0, help="Print a line of statistics every so many seconds; 0: never.")
+    ] = 60.0,
+) -> None:
+    """Take what devices publish into the log, and acknowledge it once it is durable.
+
+    Subscribes to swept/v1/DISTRICT/UNIT/fix, equipment and online with a persistent MQTT 5 session at
+    QoS 1. A message is acknowledged to the broker, and its seq to the device on .../ack, only after the log
+    has it on disk. While the log is away nothing is acknowledged and nothing is lost: the broker holds it.
+    Ctrl-C or SIGTERM finishes what is in hand; the session stays, so a restart goes on where this ended.
+    """
+    from swept.settings import read_settings
+    from swept.wiring import services
+
+    settings = _with(read_settings(), store_url=store, mqtt_url=mqtt, log_url=log)
+    district_id = district or _district_id(settings.district_folder)
+    if group is not None and client_id is None:
+        raise UserError("--group needs a --client-id for each member; two sessions of one id end each other.")
+    with _stop_signals() as stopping, services(settings) as where:
+        opened = _open_log(where, stopping)
+        if opened is None:
+            return
+        with contextlib.closing(opened):
+            name = client_id or f"swept-ingest-{district_id}"
+            _run(opened, where.mqtt_url, district_id, name, group, receive_maximum, stats, stopping)
+
+
+def _with(settings: Settings, **urls: str | None) -> Settings:
+    """The settings with those URLs that the command line gives, checked as the environment's are."""
+    from swept.settings import read_settings
+
+    given = {f"SWEPT_{name.upper()}": url for name, url in urls.items() if url is not None}
+    checked = read_settings(given)
+    return settings.model_copy(update={name: getattr(checked, name) for name, url in urls.items() if url})
+
+
+def _district_id(folder: Path) -> str:
+    file = folder / "district.toml"
+    try:
+        return str(tomllib.loads(file.read_text(encoding="utf-8"))["id"])
+    except (OSError, KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise UserError(f"no district id in {file}; give --district, or correct SWEPT_DISTRICT.") from None
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, instead of ending us in the middle of an append."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open_log(where: Services, stopping: threading.Event) -> Log | None:
+    """The log, with its tables made; waits for a store that isn't up yet. None when told to stop."""
+    from streams.log import LogUnavailable
+    from swept.wiring import apply_migrations, connect, open_log
+
+    said = False
+    while not stopping.is_set():
+        try:
+            with connect(where.store_url) as connection:
+                apply_migrations(connection)
+            return open_log(where)
+        except (LogUnavailable, UserError) as error:
+            if isinstance(error, UserError) and "can't be reached" not in str(error):
+                raise
+            if not said:
+                print(f"ingest: {error} Trying again.", flush=True)
+                said = True
+        stopping.wait(LOG_RETRY_S)
+    return None
+
+
+def _run(
+    log: Log,
+    mqtt_url: str,
+    district_id: str,
+    client_id: str,
+    group: str | None,
+    receive_maximum: int,
+    stats_s: float,
+    stopping: threading.Event,
+) -> None:
+    from ingest.bridge import Bridge, session
+    from ingest.stats import Stats
+    from ingest.subscriber import Subscriber
+
+    stats = Stats()
+
+    def report(line: str) -> None:
+        print(line, flush=True)
+
+    wanted = session(mqtt_url, district_id, client_id, group, receive_maximum)
+    subscriber = Subscriber(wanted, stats, report)
+    bridge = Bridge(district_id, subscriber, log, stats, report)
+    subscriber.start()
+    try:
+        _supervise(bridge, stats_s, stopping, lambda: report(stats.line(subscriber.waiting)))
+    finally:
+        subscriber.stop()
+        report(stats.line(subscriber.waiting))
+
+
+def _supervise(bridge: Bridge, stats_s: float, stopping: threading.Event, say: Callable[[], None]) -> None:
+    """Run the bridge in a thread, the main thread hears signals; a fault of the bridge is ours to raise."""
+    failed: list[BaseException] = []
+
+    def move() -> None:
+        try:
+            bridge.run()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed.append(error)
+        stopping.set()
+
+    moving = threading.Thread(target=move, name="bridge", daemon=True)
+    moving.start()
+    while not stopping.wait(stats_s or None):
+        say()
+    bridge.stop()
+    moving.join()
+    if failed:
+        raise failed[0]
