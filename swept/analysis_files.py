@@ -220,8 +220,14 @@ def _m(length_mm: int) -> str:
 
 
 def _stretches(pieces: Iterable[Sequence[int]]) -> str:
-    """Measures of pieces in metres, as from-to, in the order of the drive."""
-    return " ".join(f"{_m(piece[0])}-{_m(piece[1])}" for piece in pieces)
+    """Measures in metres as from-to, in the order of the drive; pieces that meet are one."""
+    merged: list[tuple[int, int]] = []
+    for from_mm, to_mm, *_ in pieces:
+        if merged and merged[-1][1] == from_mm:
+            merged[-1] = merged[-1][0], to_mm
+        else:
+            merged.append((from_mm, to_mm))
+    return " ".join(f"{_m(from_mm)}-{_m(to_mm)}" for from_mm, to_mm in merged)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
