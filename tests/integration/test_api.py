@@ -6,11 +6,12 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
-from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.server import serving
 from processing.pipeline import Core
 from storage.pool import Pool, PoolBusy
 from streams.log import Envelope
@@ -31,7 +32,7 @@ HOUR_US = 3_600_000_000
 
 
 @pytest.fixture
-def client(store_url: str) -> Iterator[TestClient]:
+def client(store_url: str) -> Iterator[httpx.Client]:
     """An API after one round of u1 and a message that isn't JSON."""
     log = log_of(store_url, messages("u1", drive(START_US, ROUND_M)))
     log.append([Envelope("u1", "swept/v1/test/u1/fix", b"no", START_US)])
@@ -47,19 +48,19 @@ def client(store_url: str) -> Iterator[TestClient]:
         core.projection,
         log_ends=lambda: (log.log_id, log.ends()),
     )
-    with TestClient(app) as opened:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as opened:
         yield opened
     close_logs()
 
 
-def get(client: TestClient, path: str, status: int = 200, **query: Any) -> Any:
-    answer = client.get(f"/api/v1{path}", params=query)
+def get(client: httpx.Client, path: str, query: dict[str, Any] | None = None, status: int = 200) -> Any:
+    answer = client.get(f"/api/v1{path}", params=query or {})
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
-def test_frequency_has_a_row_for_every_street_and_day_with_one_of_five_words(client: TestClient) -> None:
-    rows = get(client, "/frequency", **{"from": "2024-04-30", "to": DAY})
+def test_frequency_has_a_row_for_every_street_and_day_with_one_of_five_words(client: httpx.Client) -> None:
+    rows = get(client, "/frequency", {"from": "2024-04-30", "to": DAY})
     assert [(row["service_day"], row["street_id"]) for row in rows] == [
         (day, street) for day in ("2024-04-30", DAY) for street in "abc"
     ]
@@ -72,7 +73,7 @@ def test_frequency_has_a_row_for_every_street_and_day_with_one_of_five_words(cli
 
 
 def test_a_street_that_is_short_is_called_so_when_every_expected_unit_was_heard_of(
-    client: TestClient, store_url: str
+    client: httpx.Client, store_url: str
 ) -> None:
     fixes = drive(START_US + 600_000_000, ((-150, 0), (-100, 0)))
     lon, lat = fixes[-1]["lon"], fixes[-1]["lat"]
@@ -84,12 +85,12 @@ def test_a_street_that_is_short_is_called_so_when_every_expected_unit_was_heard_
     worker = Worker(store_url, log, Core(district()), "rules-1")
     worker.drain()
     worker.close()
-    rows = {row["street_id"]: row for row in get(client, "/frequency", **{"from": DAY, "to": DAY})}
+    rows = {row["street_id"]: row for row in get(client, "/frequency", {"from": DAY, "to": DAY})}
     assert rows["b"]["verdict"] == "partial"
 
 
-def test_coverage_units_equipment_track_and_passes_answer_for_the_day(client: TestClient) -> None:
-    coverage = get(client, "/coverage/now", day=DAY)
+def test_coverage_units_equipment_track_and_passes_answer_for_the_day(client: httpx.Client) -> None:
+    coverage = get(client, "/coverage/now", {"day": DAY})
     assert coverage["coverage"] > 0.9
     assert coverage["streets_swept"] == 2
     units = {unit["unit_id"]: unit for unit in get(client, "/units")}
@@ -98,37 +99,37 @@ def test_coverage_units_equipment_track_and_passes_answer_for_the_day(client: Te
     assert units["u1"]["equipment"]["spray"] is None
     assert units["u2"]["position"] is None
     assert get(client, "/units/u1")["position"]["lat"] == pytest.approx(40.67)
-    states = get(client, "/units/u1/equipment", day=DAY)
+    states = get(client, "/units/u1/equipment", {"day": DAY})
     assert {(one["equipment"], one["state"]) for one in states} == {("brush", "on"), ("engine", "on")}
-    track = get(client, "/units/u1/track", day=DAY)
+    track = get(client, "/units/u1/track", {"day": DAY})
     assert track["complete"] is True
     assert len(track["points"]) == len(drive(START_US, ROUND_M))
     assert all(point["track_start"] for point in track["points"])
-    passes = get(client, "/streets/a/passes", day=DAY)
+    passes = get(client, "/streets/a/passes", {"day": DAY})
     assert [one["unit_id"] for one in passes] == ["u1"]
     assert passes[0]["swept_m"] == pytest.approx(300, abs=1)
     window = {"from": passes[0]["enter_time"], "to": passes[0]["leave_time"]}
-    assert get(client, "/streets/a/visitors", **window) == passes
-    assert get(client, "/streets/a/visitors", **{"from": DAY + "T00:00:00Z", "to": DAY + "T01:00:00Z"})  == []  # fmt: skip
+    assert get(client, "/streets/a/visitors", window) == passes
+    assert get(client, "/streets/a/visitors", {"from": DAY + "T00:00:00Z", "to": DAY + "T01:00:00Z"})  == []  # fmt: skip
 
 
-def test_streets_dead_letters_corrections_and_status_answer(client: TestClient) -> None:
+def test_streets_dead_letters_corrections_and_status_answer(client: httpx.Client) -> None:
     streets = get(client, "/streets")
     assert [street["street_id"] for street in streets] == ["a", "b", "c"]
     assert streets[0]["length_m"] == pytest.approx(300, abs=1)
     shapes = get(client, "/streets.geojson")
     assert [feature["id"] for feature in shapes["features"]] == ["a", "b", "c"]
     assert get(client, "/streets/b")["required"] == 2
-    letters = get(client, "/dead-letters", reason="not_json")
+    letters = get(client, "/dead-letters", {"reason": "not_json"})
     assert letters["reasons"] == {"not_json": 1}
     assert base64.b64decode(letters["letters"][0]["payload_base64"]) == b"no"
-    assert get(client, "/corrections", **{"from": DAY, "to": DAY}) == []
+    assert get(client, "/corrections", {"from": DAY, "to": DAY}) == []
     status = get(client, "/status")
     assert status["lag"] == 0
     assert status["district_id"] == "test"
 
 
-def test_the_lag_counts_records_that_wait(client: TestClient, store_url: str) -> None:
+def test_the_lag_counts_records_that_wait(client: httpx.Client, store_url: str) -> None:
     log_of(store_url, [message("u1", drive(START_US, ROUND_M)[:1], START_US)] * 3)
     assert get(client, "/status")["lag"] == 3
 
@@ -147,14 +148,14 @@ def test_the_lag_counts_records_that_wait(client: TestClient, store_url: str) ->
     ],
 )
 def test_an_error_says_what_is_wrong_and_what_to_do(
-    client: TestClient, path: str, query: dict[str, Any], status: int
+    client: httpx.Client, path: str, query: dict[str, Any], status: int
 ) -> None:
-    problem = get(client, path, status, **query)
+    problem = get(client, path, query, status)
     assert set(problem) == {"error", "do"}
     assert all(problem.values())
 
 
-def test_the_openapi_page_describes_every_operation(client: TestClient) -> None:
+def test_the_openapi_page_describes_every_operation(client: httpx.Client) -> None:
     spec = client.get("/openapi.json").json()
     operations = [one for path in spec["paths"].values() for one in path.values()]
     assert len(operations) >= 14
@@ -163,14 +164,15 @@ def test_the_openapi_page_describes_every_operation(client: TestClient) -> None:
 
 def test_an_empty_store_answers_with_nothing_rather_than_an_error(store_url: str) -> None:
     core = Core(district())
-    with TestClient(create_app(store_url, core.district, core.references, core.projection)) as client:
+    app = create_app(store_url, core.district, core.references, core.projection)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         for path in ("/frequency", "/coverage/now", "/units", "/units/u1/track", "/dead-letters", "/status"):
             get(client, path)
         assert get(client, "/status")["lag"] is None
 
 
 def test_a_store_that_is_down_is_said_to_be_and_the_next_question_is_answered(
-    client: TestClient, store_url: str
+    client: httpx.Client, store_url: str
 ) -> None:
     get(client, "/units")
     with psycopg.connect(store_url, autocommit=True) as other:
@@ -178,7 +180,7 @@ def test_a_store_that_is_down_is_said_to_be_and_the_next_question_is_answered(
             """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
-    problem = get(client, "/units", 503)
+    problem = get(client, "/units", status=503)
     assert "store" in problem["error"]
     get(client, "/units")
 

@@ -1,0 +1,119 @@
+"""`swept process`: from the log to passes and figures in the store, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swept.errors import UserError
+from swept.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from processing.district import District
+    from streams.worker import Worker
+
+
+def process(
+    once: Annotated[bool, typer.Option("--once", help="End when the log's end is reached.")] = False,
+    stats: Annotated[
+        float, typer.Option(min=0.0, help="Print a line of statistics every so many seconds; 0: never.")
+    ] = 60.0,
+) -> None:
+    """Turn the log's records into passes and cleaning frequencies in the store.
+
+    Results and the position in the log commit together, so that each record counts exactly once: this
+    command may be killed at any moment and started again, and a second one on the same log does no harm.
+    The district is that of SWEPT_DISTRICT, else the one loaded into the store, else the one that comes
+    with swept; its files are kept in the store with the figures. Ctrl-C or SIGTERM ends it.
+    """
+    from processing.pipeline import Core
+    from storage.district import save
+    from streams.log import LogTrimmed
+    from streams.worker import Worker
+    from swept.district import read_folder
+    from swept.settings import read_settings
+    from swept.versions import rule_version
+    from swept.wiring import apply_migrations, connect, open_log, services
+
+    settings = read_settings()
+    with stopped() as stop, services(settings) as where, contextlib.ExitStack() as stack:
+        with connect(where.store_url) as connection:
+            apply_migrations(connection)
+            district, folder = current_district(connection, settings)
+            rules = rule_version(district.rules)
+            if folder is not None:
+                files = read_folder(folder)
+                save(connection, district.district_id, files, district.map_version, rules)
+        log = stack.enter_context(contextlib.closing(open_log(where)))
+        worker = Worker(where.store_url, log, Core(district), rules)
+        stack.callback(worker.close)
+        print(f"process: {district.name}, log {log.log_id}, {log.partitions} partitions", flush=True)
+        try:
+            if once:
+                worker.drain()
+            else:
+                worker.run(_with_stats(stop, worker, stats))
+        except LogTrimmed as error:
+            raise UserError(f"{error}; restore the log, or start a new store and replay.") from error
+        print(_line(worker), flush=True)
+
+
+def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Any]:
+    """The district to process or serve, and the folder it is from (None: the store)."""
+    from processing.district_files import parse_district
+    from storage.district import current, loaded
+    from swept.district import load_folder
+
+    if settings.district is None:
+        known = loaded(connection)
+        if len(known) > 1:
+            raise UserError(f"the store holds the districts {', '.join(known)}; set SWEPT_DISTRICT to one.")
+        files = current(connection, known[0]) if known else None
+        if files is not None:
+            return parse_district(files), None
+    return load_folder(settings.district_folder), settings.district_folder
+
+
+@contextlib.contextmanager
+def stopped() -> Iterator[Callable[[], bool]]:
+    """Tells whether SIGTERM or SIGINT came, instead of ending us in the middle of a batch."""
+    came: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _with_stats(stop: Callable[[], bool], worker: Worker, every_s: float) -> Callable[[], bool]:
+    next_s = time.monotonic() + every_s
+
+    def check() -> bool:
+        nonlocal next_s
+        if every_s and time.monotonic() >= next_s:
+            next_s = time.monotonic() + every_s
+            print(_line(worker), flush=True)
+        return stop()
+
+    return check
+
+
+def _line(worker: Worker) -> str:
+    counts = worker.counts
+    return (
+        f"process: {counts.records} records, {counts.reports} reports, {counts.duplicates} duplicates, "
+        f"{counts.refused} refused, {counts.tracks} tracks, {counts.batches} batches, "
+        f"{counts.fenced} times fenced, {counts.reconnects} reconnects"
+    )

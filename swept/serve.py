@@ -1,0 +1,53 @@
+"""`swept serve`: the JSON API over the store, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Annotated
+
+import typer
+
+from swept.errors import UserError
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback are reachable.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")] = 8000,
+) -> None:
+    """Answer questions about streets, frequencies, units and their equipment as JSON.
+
+    /docs describes every question, /openapi.json is the same for programs. The API only reads, and has no
+    passwords yet: leave it on loopback, or put a proxy that asks for one before it. Ctrl-C ends it.
+    """
+    from api.app import create_app
+    from api.server import bind, server
+    from processing.pipeline import Core
+    from swept.process import current_district
+    from swept.settings import read_settings
+    from swept.wiring import apply_migrations, connect, open_log, services
+
+    try:
+        listening = bind(host, port)
+    except OSError as error:
+        raise UserError(
+            f"can't listen on {host}:{port} ({error.strerror}); choose another --port."
+        ) from error
+    with listening, services(read_settings()) as where:
+        with connect(where.store_url) as connection:
+            apply_migrations(connection)
+            district, _ = current_district(connection, read_settings())
+        with contextlib.closing(open_log(where)) as log:
+            one_at_a_time = threading.Lock()
+
+            def log_ends() -> tuple[str, dict[int, int]]:
+                with one_at_a_time:
+                    return log.log_id, log.ends()
+
+            core = Core(district)
+            app = create_app(where.store_url, district, core.references, core.projection, log_ends=log_ends)
+            place = f"http://{host}:{listening.getsockname()[1]}"
+            print(f"serve: {district.name} on {place}/docs", flush=True)
+            server(app).run([listening])
