@@ -19,10 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from swept.kernel_cache import use_own_cache
+
+use_own_cache()
+
 from processing.district import District, Road, Unit, UnitProfile
 from processing.fix import Kind, Report, ReportColumns
 from processing.join import Bounds, join_steps
-from processing.match import match_track
 from processing.pipeline import Core, drive_of
 
 CAR = Unit("car", "car", UnitProfile("car", working_when=(), top_speed_kmh=200.0))

@@ -1,10 +1,10 @@
 """Coverage: how much of a street S_k holds, the measures that were swept at least k times.
 
-Gaps of up to 10 m are closed, shortest first, until what is closed is 10 % of the length; the last one is
-closed as far as that goes. So the length of S_k is what was swept plus the lesser of all short gaps and the
-allowance, and no sweep more can lower it. (Were only whole gaps closed, a sweep in the middle of a long gap
-could: its halves, now short, would use up the allowance of a longer one.) Where nothing was swept, nothing
-is closed. On a closed street a gap runs across measure 0.
+Gaps of up to 10 m are closed whole, shortest first, as long as all that is closed is at most 10 % of the
+length. Where nothing was swept, nothing is closed. On a closed street a gap runs across measure 0.
+
+One sweep more lowers nothing, but for one corner that the bound of 10 % has: a sweep in the middle of a
+long gap may leave two short ones, which are closed before a longer short one that then finds no room.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def held(
     closed: bool,  # noqa: FBT001 - a kernel takes positions only
 ) -> int:
     """`held_mm` for the rows in `pieces` of each cut's k-th counted sweep."""
-    swept_mm, short_mm, first_mm, end_mm = 0, 0, -1, 0
+    gaps_mm = np.empty(len(kth) + 2, dtype=np.int64)
+    swept_mm, gaps, first_mm, end_mm = 0, 0, -1, 0
     for cell in range(len(kth)):
         if kth[cell] < 0:
             continue
@@ -70,22 +71,28 @@ def held(
             continue
         if first_mm < 0:
             first_mm = low
-        elif low - end_mm <= gap_mm:
-            short_mm += low - end_mm
+        else:
+            gaps_mm[gaps] = low - end_mm
+            gaps += 1
         swept_mm += high - low
         end_mm = high
     if first_mm < 0:
         return 0
     last_mm = cuts[-1] - end_mm
-    if closed:
-        if first_mm + last_mm <= gap_mm:
-            short_mm += first_mm + last_mm
-    else:
-        if first_mm <= gap_mm:
-            short_mm += first_mm
-        if last_mm <= gap_mm:
-            short_mm += last_mm
-    return swept_mm + min(short_mm, closed_mm_max)
+    gaps_mm[gaps] = first_mm + last_mm if closed else first_mm
+    gaps_mm[gaps + 1] = 0 if closed else last_mm
+    return swept_mm + _closed_mm(np.sort(gaps_mm[: gaps + 2]), gap_mm, closed_mm_max)
+
+
+@njit(cache=True, nogil=True)
+def _closed_mm(gaps_mm: NDArray[np.int64], gap_mm: int, closed_mm_max: int) -> int:
+    """What is closed of gaps that are sorted, shortest first."""
+    closed_mm = 0
+    for gap in gaps_mm:
+        if gap > gap_mm or closed_mm + gap > closed_mm_max:
+            break
+        closed_mm += gap
+    return closed_mm
 
 
 @njit(cache=True, nogil=True)

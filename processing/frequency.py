@@ -178,8 +178,8 @@ def _earliest_us(
 ) -> int:
     """The first microsecond by which S_k holds what is needed; it must by the end of the day.
 
-    Halving is exact: what was swept until a later moment contains what was swept until an earlier one, and
-    S_k holds no less of more.
+    What was swept until a later moment contains what was swept until an earlier one, so halving finds it.
+    (In the corner that coverage.py tells of there may be two such moments; it finds one of them.)
     """
     low_us, high_us = int(np.min(pieces[:, 2])), int(np.max(pieces[:, 3]))
     while low_us < high_us:

@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from swept import analyze, district, migrate, streets
 from swept.errors import UserError
+from swept.kernel_cache import use_own_cache
 
 app = typer.Typer(
     name="swept",
@@ -79,6 +80,7 @@ def _refuse(message: str, status: int) -> int:
 
 def main() -> None:
     """The `swept` command."""
+    use_own_cache()
     sys.exit(run(sys.argv[1:]))
 
 

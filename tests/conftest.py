@@ -20,6 +20,9 @@ from psycopg import sql
 from storage.migrate import migrate
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
+from swept.kernel_cache import use_own_cache
+
+use_own_cache()
 
 
 def on_database(url: str, database: str) -> str:

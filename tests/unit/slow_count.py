@@ -90,8 +90,8 @@ def slow_held(counted: list[list[Piece]], k: int, until_us: float, *, closed: bo
     gaps = sorted(len(list(group)) for held, group in groupby(cells) if not held)
     closed_mm = 0
     for gap in gaps:
-        if gap <= 3:
-            closed_mm += min(gap, LENGTH_MM // 10 - closed_mm)
+        if gap <= 3 and closed_mm + gap <= LENGTH_MM // 10:
+            closed_mm += gap
     return sum(cells) + closed_mm
 
 

@@ -59,9 +59,9 @@ def test_what_may_be_closed_is_rounded_down_and_what_is_needed_up() -> None:
         ([], 0),
         ([(5, 50), (55, 100)], 100_000),  # 5 m at the end and 5 m between
         ([(0, 89)], 89_000),  # 11 m is no short gap
-        ([(6, 94)], 98_000),  # 6 m and 4 m of the other 6: a tenth
+        ([(6, 94)], 94_000),  # one of the two 6 m, both would be more than a tenth
         ([(0, 60), (71, 91)], 89_000),  # 9 m closed, 11 m not
-        ([(0, 60), (65, 66), (71, 91)], 91_000),  # never less for a sweep within the 11 m
+        ([(0, 60), (65, 66), (71, 91)], 91_000),  # two of 5 m go before the one of 9 m
     ],
 )
 def test_short_gaps_are_closed_up_to_a_tenth_of_the_length(
