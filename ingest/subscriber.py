@@ -281,6 +281,7 @@ class Subscriber:
         self._delay_s = BACKOFF_S_MIN
         self._stats.connections += 1
         client.subscribe(self.session.subscriptions)
+        self._report(f"ingest: connected to the broker at {self._where()} as {self.session.client_id}")
 
     def _on_disconnect(self, _c: mqtt.Client, _data: object, _flags: object, reason: Any, _p: object) -> None:  # noqa: ANN401
         if self._connected and not self._stopping.is_set():
