@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from swept import analyze, district, migrate, streets
+from swept import (
+    analyze,
+    demo,
+    district,
+    ingest,
+    migrate,
+    process,
+    replay,
+    report,
+    score,
+    serve,
+    simulate,
+    status,
+    streets,
+)
 from swept.errors import UserError
 from swept.kernel_cache import use_own_cache
 
@@ -33,10 +47,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("analyze")(analyze.analyze)
-app.add_typer(streets.app)
-app.add_typer(district.app)
-app.command("migrate")(migrate.migrate)
+for _panel, _commands in {
+    "Try it": (demo.demo, analyze.analyze),
+    "Run a district": (
+        ingest.ingest,
+        process.process,
+        serve.serve,
+        report.report,
+        status.status,
+        migrate.migrate,
+    ),
+    "Play and compare": (simulate.simulate, replay.replay, score.score),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(streets.app, rich_help_panel="Describe a district")
+app.add_typer(district.app, rich_help_panel="Describe a district")
 
 
 def _show_version(wanted: bool) -> None:

@@ -38,13 +38,14 @@ def report(
     cleanings that cover 90 % of the street; the verdict is one of swept, ambiguous, no data, partial and not swept.
     """
     from processing.pipeline import Core
+    from swept.process import current_district
     from swept.settings import read_settings
-    from swept.wiring import current_district, store_connection
+    from swept.wiring import store_connection
 
     first, last = _day(from_, "--from"), _day(to, "--to")
     settings = read_settings()
     with store_connection(settings) as connection:
-        core = Core(current_district(connection, settings))
+        core = Core(current_district(connection, settings)[0])
         rows = figures(connection, core, first, last, street)
     if file is None:
         show(rows)

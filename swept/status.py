@@ -19,10 +19,11 @@ def status() -> None:
     from storage.queries.dead_letters import reasons
     from storage.queries.status import newest_received_us, positions, totals
     from streams.table_log import TableLog
+    from swept.process import current_district
     from swept.settings import read_settings
     from swept.supervisor import running
     from swept.versions import release, rule_version
-    from swept.wiring import connect, current_district, services
+    from swept.wiring import connect, services
 
     settings = read_settings()
     found = running(settings.home)
@@ -35,7 +36,7 @@ def status() -> None:
     with services(settings) as where, connect(where.store_url) as connection:
         table.add_row("store, broker", where.how)
         table.add_row("log", "a table in the store" if where.log_url is None else "Kafka")
-        district = current_district(connection, settings)
+        district, _ = current_district(connection, settings)
         table.add_row(
             "district", f"{district.district_id} (loaded: {', '.join(loaded(connection)) or 'none'})"
         )

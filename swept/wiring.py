@@ -25,7 +25,6 @@ from swept.settings import Settings
 from swept.supervisor import Adopted, Supervisor, running
 
 if TYPE_CHECKING:
-    from processing.district import District
     from streams.log import Log
 
 CONNECT_S_MAX = 10
@@ -114,19 +113,6 @@ def open_log(where: Services) -> Log:
     if where.log_url is not None:
         raise UserError("Kafka isn't there yet; unset SWEPT_LOG_URL and the log is a table in the store.")
     return TableLog(where.store_url)
-
-
-def current_district(connection: psycopg.Connection[Any], settings: Settings) -> District:
-    """The district that SWEPT_DISTRICT names, else the one in the store, else the one that is shipped."""
-    from processing.district_files import parse_district
-    from storage.district import current, loaded
-    from swept.district import load_folder
-
-    if settings.district is None and len(known := loaded(connection)) == 1:
-        files = current(connection, known[0])
-        if files is not None:
-            return parse_district(files)
-    return load_folder(settings.district_folder)
 
 
 def broker_url(settings: Settings) -> str:

@@ -1,0 +1,170 @@
+"""What `swept demo` does, step by step: start everything, play the shift, wait, compare, serve."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import sys
+import time
+import urllib.request
+from collections import Counter
+
+from rich.console import Console
+
+from processing.pipeline import Core
+from simulators.device import Broker
+from simulators.fleet import ClockError, DistrictClock, Fleet, Outcome, Progress, set_clock
+from simulators.scenario import Run, play
+from simulators.truth import truth_of, write_truth
+from swept.demo_view import Line, View
+from swept.embedded_postgres import EmbeddedPostgres
+from swept.errors import UserError
+from swept.playing import district_and_plan
+from swept.progress import progress
+from swept.settings import Settings
+from swept.simulate import find_scenario
+from swept.supervisor import Program, Supervisor, running
+from swept.wiring import embedded
+
+ECHO_S_MAX = 60.0
+READY_S_MAX = 60.0
+#: How long the line may take to commit what is acknowledged, after the last report.
+COMMIT_S_MAX = 180.0
+
+
+class Demo:
+    """One run of the demo in `home`/demo."""
+
+    def __init__(self, settings: Settings, rate: float, port: int, scenario: str) -> None:
+        self._settings = settings
+        self._home = settings.home / "demo"
+        self._rate = rate
+        self._port = port or _free_port()
+        self._scenario = find_scenario(scenario)
+        self._folder = settings.district_folder
+        self._console = Console()
+
+    def run(self, *, stay: bool) -> None:
+        """Everything; Ctrl-C ends it in good order at any time."""
+        district, rounds = district_and_plan(self._folder)
+        self._clear()
+        with embedded(self._home, mqtt_port=0) as (store_url, mqtt_url, supervisor):
+            self._start(supervisor, store_url, mqtt_url)
+            with progress("simulating the shift", total=len(district.units)) as advance:
+                played = play(district, self._scenario, rounds, lambda done, _: advance(done))
+            write_truth(self._home / "truth.json", truth_of(played))
+            self._say(supervisor)
+            with contextlib.closing(Line(store_url, Core(district), played.start_us)) as line:
+                outcome = self._play(played, mqtt_url, supervisor, line)
+                self._commit(supervisor, line)
+                self._tell(played, outcome, supervisor, line)
+            while stay:
+                time.sleep(0.5)
+                supervisor.check()
+
+    def _clear(self) -> None:
+        """An empty folder, unless another demo uses it."""
+        found = running(self._home)
+        if found is not None:
+            raise UserError(f"a demo runs already, process {found['pid']}; end it, or set SWEPT_HOME.")
+        if self._home.exists():
+            EmbeddedPostgres(self._home / "postgres").destroy()
+            shutil.rmtree(self._home)
+        self._home.mkdir(parents=True)
+
+    def _start(self, supervisor: Supervisor, store_url: str, mqtt_url: str) -> None:
+        environment = {
+            "SWEPT_STORE_URL": store_url,
+            "SWEPT_MQTT_URL": mqtt_url,
+            "SWEPT_LOG_URL": "",
+            "SWEPT_DISTRICT": str(self._folder),
+            "SWEPT_HOME": str(self._settings.home),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+        def program(name: str, *arguments: str) -> Program:
+            return Program(name, (sys.executable, "-m", "swept.main", *arguments), environment)
+
+        supervisor.start(program("ingest", "ingest"))
+        supervisor.start(program("worker", "process"))
+        supervisor.start(program("api", "serve", "--port", str(self._port)))
+        supervisor.say(api_url=self.api_url)
+
+    @property
+    def api_url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def _say(self, supervisor: Supervisor) -> None:
+        deadline = time.monotonic() + READY_S_MAX
+        while not self._answers():
+            supervisor.check()
+            if time.monotonic() > deadline:
+                raise UserError(f"the API doesn't answer; see {self._log('api')}.")
+            time.sleep(0.1)
+        pids = ", ".join(f"{name} {pid}" for name, pid in supervisor.pids.items())
+        self._console.print(
+            f"API [bold]{self.api_url}/docs[/bold], state and logs in {self._home}", soft_wrap=True
+        )
+        self._console.print(f"processes: {pids}", soft_wrap=True)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.api_url}/api/v1/streets", timeout=5):  # noqa: S310 - our own
+                return True
+        except OSError:
+            return False
+
+    def _play(self, played: Run, mqtt_url: str, supervisor: Supervisor, line: Line) -> Outcome:
+        """All reports over MQTT by the district's clock, with a view of where they are."""
+        broker, district = Broker.of(mqtt_url), played.district
+        clock = DistrictClock.from_now(played.start_us, self._rate)
+        try:
+            set_clock(broker, district.district_id, clock, ECHO_S_MAX)
+        except ClockError as error:
+            raise UserError(f"{error}; see {self._log('ingest')}.") from None
+        fleet = Fleet(broker, district.district_id, [unit.unit_id for unit in played.units], resend_s=5.0)
+        with View(self._console, district.rules.timezone) as view:
+
+            def told(now: Progress) -> None:
+                supervisor.check()
+                view.show(now, line.seen())
+
+            return fleet.play(played.deliveries, clock, told)
+
+    def _commit(self, supervisor: Supervisor, line: Line) -> None:
+        """Wait until all that is in the log is in the figures too."""
+        deadline = time.monotonic() + COMMIT_S_MAX
+        with progress("waiting for the last figures"):
+            while not line.is_done():
+                supervisor.check()
+                if time.monotonic() > deadline:
+                    raise UserError(f"the worker doesn't reach the log's end; see {self._log('worker')}.")
+                time.sleep(0.2)
+
+    def _tell(self, played: Run, outcome: Outcome, supervisor: Supervisor, line: Line) -> None:
+        """Figures beside the truth, the score, the counts; what was lost is an error."""
+        line.tell(self._console, played)
+        left = sum(outcome.unacknowledged.values())
+        self._console.print(
+            f"{outcome.sent:,} messages sent ({outcome.resent:,} again) over {outcome.connects} connections, "
+            f"{outcome.acknowledged:,} acknowledged, {left:,} not.",
+            soft_wrap=True,
+        )
+        restarts = Counter(supervisor.restarts)
+        told = ", ".join(f"{name} {count} times" for name, count in sorted(restarts.items())) or "nothing"
+        peak = f"Peak memory of all processes: {supervisor.peak_mib:,.0f} MiB."
+        self._console.print(f"Died and was started again: {told}. {peak}", soft_wrap=True)
+        if not outcome.complete:
+            raise UserError(f"{left:,} reports were not acknowledged; see {self._log('ingest')}.")
+        self._console.print(f"API {self.api_url}/docs (Ctrl-C ends the demo)", soft_wrap=True)
+
+    def _log(self, name: str) -> str:
+        return str(self._home / "logs" / f"{name}.log")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
