@@ -81,8 +81,8 @@ class Device:
         return self._ready
 
     def offer(self, delivery: Delivery) -> None:
-        """Keep a message to send, or send the copy of an earlier one if there is a connection."""
-        if not self.outbox.offer(delivery) and self._ready:
+        """Keep a message to send, or send the copy of an earlier one where that is harmless."""
+        if not self.outbox.offer(delivery) and self._ready and self.outbox.may_repeat(delivery):
             self._publish(delivery.mqtt_topic, delivery.payload)
 
     def tick(self) -> None:
@@ -140,6 +140,9 @@ class Device:
             client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
         except OSError as error:
             self._fail(str(error))
+            return
+        own: Any = client.socket()
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an acknowledgement waits for nothing
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if self._client is None:
