@@ -26,6 +26,8 @@ RESTART_DELAY_S_MAX = 10.0
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """A broker that refuses a payload cuts the device off again and again; ingest refuses above 1 MiB itself."""
 
+# Messages wait, per subscription, in 32 segments of 16 MiB: 60 units with a fix a second for 6 hours.
+# 65,535 in flight, the protocol's most: the subscriber's receive maximum is the bound.
 CONFIG = """\
 id = 0
 

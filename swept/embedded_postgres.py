@@ -37,6 +37,10 @@ STOP_S_MAX = 20.0
 SOCKET_PATH_MAX = 100
 """Bytes; the kernels' limits are 108 (Linux) and 104 (macOS)."""
 LOG_BYTES_MAX = 10_000_000
+OUTSIDE = Path("/var/tmp")  # noqa: S108 - what we make there is 0711 and must be ours
+"""Where data and binaries go that PostgreSQL's user can't reach in their own place."""
+OF = "of"
+"""The file beside data there that says whose data it is."""
 RESTART_DELAY_S_MAX = 10.0
 SOCKET_NAME = ".s.PGSQL.5432"
 
@@ -169,7 +173,7 @@ class EmbeddedPostgres:
         if self._owner is None or _reaches(self._owner, self.folder):
             return inside
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        return Path("/var/tmp") / f"swept-postgres-{name}" / "data"  # noqa: S108 - made 0711 and ours
+        return OUTSIDE / f"swept-postgres-{name}" / "data"
 
     def _take_hold(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -194,6 +198,9 @@ class EmbeddedPostgres:
         if (self.data / "PG_VERSION").exists():
             return
         self._own(self.data.parent)
+        if self.data.parent != self.folder:
+            _remove_orphans()
+            (self.data.parent / OF).write_text(str(self.folder))
         new = self.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -247,7 +254,7 @@ class EmbeddedPostgres:
         """The wheel's 41 MB where PostgreSQL's user can run them; its libraries lie beside the package."""
         wheel = _wheel()
         stamp = hashlib.sha256(f"{wheel} {wheel.stat().st_mtime_ns}".encode()).hexdigest()[:16]
-        home = Path("/var/tmp") / f"swept-postgres-bin-{stamp}"  # noqa: S108 - made 0711 and ours
+        home = OUTSIDE / f"swept-postgres-bin-{stamp}"
         if not (home / "complete").exists():
             self._own(home)
             for source in (wheel, wheel.with_name(wheel.name + ".libs")):
@@ -372,6 +379,19 @@ def _reaches(owner: pwd.struct_passwd, folder: Path) -> bool:
         extra_groups=[],
     )
     return done.returncode == 0
+
+
+def _remove_orphans() -> None:
+    """Remove the data outside of temporary folders that are gone, as those of tests and tries.
+
+    Of other folders nothing is removed: one that is missing may be on a disk that isn't mounted now.
+    """
+    temporary = Path(tempfile.gettempdir()).absolute()
+    for mark in OUTSIDE.glob(f"swept-postgres-*/{OF}"):
+        with contextlib.suppress(OSError):
+            folder = Path(mark.read_text())
+            if mark.stat().st_uid == os.geteuid() and temporary in folder.parents and not folder.exists():
+                shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

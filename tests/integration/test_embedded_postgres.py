@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from swept import embedded_postgres
 from swept.embedded_postgres import SOCKET_NAME, EmbeddedPostgres
 from swept.errors import UserError
 
@@ -103,6 +104,20 @@ def test_the_server_ends_when_the_process_that_started_it_is_killed(tmp_path: Pa
         assert eventually(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))
     finally:
         EmbeddedPostgres(tmp_path).destroy()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_data_outside_a_temporary_folder_goes_once_that_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    monkeypatch.setattr(embedded_postgres, "OUTSIDE", tmp_path)
+    orphan = tmp_path / "swept-postgres-0"
+    (orphan / "data").mkdir(parents=True)
+    (orphan / embedded_postgres.OF).write_text(str(tmp_path / "home"))
+    if not gone:
+        (tmp_path / "home").mkdir()
+    embedded_postgres._remove_orphans()
+    assert orphan.exists() is not gone
 
 
 def _is_zombie(pid: int) -> bool:
