@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from processing.unit_day import EquipmentInterval, UnitDay
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from processing.fix import Rejection, Report
 from processing.frequency import StreetDay
 from processing.sweep import Pass
+from processing.unit_day import EquipmentInterval, UnitDay
 from storage.place import Place
 from storage.reader import PASS_COLUMNS, PLACE_COLUMNS, REPORT_COLUMNS, STREET_DAY_COLUMNS
 
@@ -156,22 +156,33 @@ def tracks(
     unit_id: str,
     gone_us: Sequence[int],
     new: Sequence[TrackRow],
-    passes: Sequence[tuple[Pass, date]],
-    *,
     versions: Versions,
 ) -> None:
-    """Replace tracks of a unit: those that start at `gone_us` go with their passes, new ones come."""
+    """Replace tracks of a unit: those that start at `gone_us` go, new ones come."""
     if gone_us:
-        gone = (unit_id, list(gone_us))
-        connection.execute("DELETE FROM pass WHERE unit_id = %s AND track_start_us = ANY(%s)", gone)
-        connection.execute("DELETE FROM track WHERE unit_id = %s AND start_us = ANY(%s)", gone)
+        connection.execute(
+            "DELETE FROM track WHERE unit_id = %s AND start_us = ANY(%s)", (unit_id, list(gone_us))
+        )
     if new:
         made_by = (versions.rule_version, versions.map_version)
         rows = ((t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, *made_by) for t in new)
         _copy(connection, "track", _TRACK_COLUMNS, rows)
-    if passes:
+
+
+def passes(
+    connection: Connection[Any], unit_id: str, gone: Sequence[Pass], new: Sequence[tuple[Pass, date]]
+) -> None:
+    """Replace passes of a unit; new ones come with the service day in which they start."""
+    if gone:
+        connection.execute(
+            """DELETE FROM pass USING unnest(%s::bigint[], %s::integer[]) AS old (track_start_us, ordinal)
+               WHERE pass.unit_id = %s AND pass.track_start_us = old.track_start_us
+                 AND pass.ordinal = old.ordinal""",
+            ([one.track_start_us for one in gone], [one.ordinal for one in gone], unit_id),
+        )
+    if new:
         columns = (*PASS_COLUMNS, "service_day", "swept_mm", "swept_until_us")
-        _copy(connection, "pass", columns, (_pass_row(one, day) for one, day in passes))
+        _copy(connection, "pass", columns, (_pass_row(one, day) for one, day in new))
 
 
 def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:

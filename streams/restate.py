@@ -193,10 +193,14 @@ class Restater:
         gone = sorted(start_us for start_us in known if start_us not in unchanged)
         old = reader.passes_of_tracks(connection, unit_id, gone) if gone else []
         rows = [TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest) for t in fresh]
-        new = [one for track in fresh for one in track.passes or ()]
-        dated = [(one, self.days.of(one.enter_us)) for one in new]
-        writer.tracks(connection, unit_id, gone, rows, dated, versions=self.versions)
-        return old, len(fresh) + len(gone), new
+        writer.tracks(connection, unit_id, gone, rows, self.versions)
+        # Of a track that grew, most passes stay as they were, and so do their streets.
+        before = {(one.track_start_us, one.ordinal): one for one in old}
+        after = {(one.track_start_us, one.ordinal): one for track in fresh for one in track.passes or ()}
+        went = [one for key, one in before.items() if after.get(key) != one]
+        came = [one for key, one in after.items() if before.get(key) != one]
+        writer.passes(connection, unit_id, went, [(one, self.days.of(one.enter_us)) for one in came])
+        return went, len(fresh), came
 
     def street_days(self, connection: Connection[Any], touched: Touched, at_us: int) -> list[str]:
         """Step 6: build the touched figures again under their locks; gives the streets that changed."""
