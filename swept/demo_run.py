@@ -59,9 +59,11 @@ class Demo:
                 outcome = self._play(played, mqtt_url, supervisor, line)
                 self._commit(supervisor, line)
                 self._tell(played, outcome, supervisor, line)
-            while stay:
-                time.sleep(0.5)
-                supervisor.check()
+            with contextlib.suppress(KeyboardInterrupt):  # the good end of serving
+                while stay:
+                    time.sleep(0.5)
+                    supervisor.check()
+        EmbeddedPostgres(self._home / "postgres").destroy()
 
     def _clear(self) -> None:
         """An empty folder, unless another demo uses it."""

@@ -29,4 +29,5 @@ def progress(title: str, total: float | None = None) -> Iterator[Callable[[float
         timer.cancel()
         if timer.ident is not None:
             timer.join()
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
