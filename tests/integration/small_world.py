@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import psycopg
 
@@ -54,9 +55,9 @@ ROUND_M = ((-150, 0), (0, 0), (0, 300), (120, 300), (120, 0), (350, 0))
 
 def drive(
     start_us: int, corners_m: Sequence[tuple[float, float]], *, speed_m_s: float = 2.5, every_s: float = 5.0
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """The fixes of a machine that drives along corners with its brush down."""
-    fixes: list[dict[str, object]] = []
+    fixes: list[dict[str, Any]] = []
     ahead_m, elapsed_s = 0.0, 0.0
     for (x0, y0), (x1, y1) in pairwise(corners_m):
         length_m = math.hypot(x1 - x0, y1 - y0)
@@ -89,7 +90,7 @@ def message(
     return Envelope(unit_id, f"swept/v1/test/{unit_id}/{kind}", payload, received_us)
 
 
-def messages(unit_id: str, fixes: Sequence[dict[str, object]], size: int = 6) -> list[Envelope]:
+def messages(unit_id: str, fixes: Sequence[Mapping[str, object]], size: int = 6) -> list[Envelope]:
     """The fixes in messages of `size`, all received a day later, so that order may be anything."""
     parts = [fixes[n : n + size] for n in range(0, len(fixes), size)]
     return [message(unit_id, part, START_US + 86_400_000_000) for part in parts]

@@ -16,6 +16,7 @@ import pytest
 from processing.decode import Directory, decode
 from processing.fix import ReportColumns
 from processing.pipeline import Core, Track, analyze
+from processing.service_day import day_start_us
 from storage.queries.corrections import corrections
 from storage.queries.dead_letters import dead_letters, reasons
 from storage.reader import STREET_DAY_COLUMNS
@@ -42,6 +43,7 @@ STEPS = (
     "read", "decode", "fence", "reports", "tracks", "figures", "unit_days", "checkpoint", "commit",
 )  # fmt: skip
 HOUR_US = 3_600_000_000
+MIDNIGHT_US = day_start_us(date(2024, 5, 2), 0, "Asia/Shanghai")
 
 
 class Killed(Exception):  # noqa: N818
@@ -60,19 +62,31 @@ def core() -> Core:
 
 
 def shift() -> list[Envelope]:
-    """Two units, two rounds each, an hour apart, with equipment on a topic of its own for one of them."""
+    """u1 and u2 go two rounds each, u1 stands long in between; u3 goes one over midnight.
+
+    u2 and u3 tell their equipment on a topic of its own, and u3's brush only before midnight.
+    """
     out: list[Envelope] = []
     for number, unit_id in enumerate(("u1", "u2")):
         for start in (0, 1):
             fixes = drive(START_US + start * HOUR_US + number * 7_000_000, ROUND_M)
             if unit_id == "u2":
-                states = [
-                    {"time": fix["time"], "brush": n > 60} for n, fix in enumerate(fixes) if n % 20 == 0
-                ]
-                out.append(message(unit_id, states, START_US + 24 * HOUR_US, "equipment"))
-                fixes = [{k: v for k, v in fix.items() if k != "equipment"} for fix in fixes]
+                fixes = _told_apart(out, unit_id, fixes)
+            elif start == 0:
+                last = fixes[-1]
+                fixes += [last | {"time": last["time"] + n * 20_000, "speed_kmh": 0.0} for n in range(1, 50)]
             out += messages(unit_id, fixes)
-    return out
+    fixes = _told_apart(out, "u3", drive(MIDNIGHT_US - 200_000_000, ROUND_M))
+    return out + messages("u3", fixes)
+
+
+def _told_apart(out: list[Envelope], unit_id: str, fixes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fixes without equipment; statuses for the first 60 go to `out`, some of them off."""
+    states = [
+        {"time": fix["time"] + 1_000, "brush": n % 40 == 0} for n, fix in enumerate(fixes[:60]) if n % 20 == 0
+    ]
+    out += [message(unit_id, [state], START_US + 24 * HOUR_US, "equipment") for state in states]
+    return [{key: value for key, value in fix.items() if key != "equipment"} for fix in fixes]
 
 
 def work(store_url: str, log: TableLog, records_max: int = 10_000, **options: Any) -> Worker:

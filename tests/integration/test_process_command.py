@@ -1,0 +1,63 @@
+"""`swept process` and `swept serve` as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from streams.log import Envelope
+from tests.integration.small_world import close_logs, log_of
+
+
+def command(store_url: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SWEPT_")}
+    environment |= {
+        "SWEPT_STORE_URL": store_url,
+        "SWEPT_MQTT_URL": "mqtt://127.0.0.1:1",  # neither command talks to a broker
+        "SWEPT_HOME": str(home),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "swept.main", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_process_once_reads_the_log_to_its_end_and_keeps_the_district(
+    store_url: str, connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    log_of(store_url, [Envelope("u", "swept/v1/zhanqian/u/fix", b"no", 1)])
+    close_logs()
+    started = command(store_url, tmp_path, "process", "--once")
+    out, err = started.communicate(timeout=240)
+    assert started.returncode == 0, err
+    assert "1 records" in out
+    assert "1 refused" in out
+    assert connection.execute("SELECT district_id, version FROM district_version").fetchall() == [
+        ("zhanqian", 1)
+    ]
+
+
+def test_serve_answers_on_loopback_and_ends_when_told(store_url: str, tmp_path: Path) -> None:
+    started = command(store_url, tmp_path, "serve", "--port", "0")
+    try:
+        assert started.stdout is not None
+        line = started.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found is not None, line
+        answer = httpx.get(f"{found[0]}/api/v1/status", timeout=30)
+        assert json.loads(answer.text)["district_id"] == "zhanqian"
+    finally:
+        started.send_signal(signal.SIGTERM)
+        _, err = started.communicate(timeout=60)
+    assert "Traceback" not in err

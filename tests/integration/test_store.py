@@ -1,0 +1,150 @@
+"""Writing and reading on a real PostgreSQL: what goes in comes out, exactly."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import psycopg
+
+from processing.fix import EQUIPMENT, Kind, Reason, Rejection, Report, ReportColumns
+from processing.frequency import StreetDay
+from processing.order import identity
+from processing.sweep import Pass, Piece
+from storage import district, reader, writer
+from storage.place import Place
+from storage.queries.corrections import corrections
+from storage.queries.dead_letters import dead_letters
+from storage.queries.passes import passes_between, passes_of_day
+
+DAY = date(2024, 5, 1)
+VERSIONS = writer.Versions("rules", "map")
+FULL = Report(
+    "u",
+    Kind.FIX,
+    1_714_525_200_123_456,
+    7,
+    lon=122.2573668,
+    lat=40.6733782,
+    speed_kmh=6.4,
+    heading_deg=86.2,
+    accuracy_m=4.0,
+    satellites=14,
+    seq=812,
+    historical=True,
+    engine=True,
+    brush=False,
+    fan=True,
+    hopper_pct=40.0,
+    extra='{"x":1}',
+)
+BARE = Report("u", Kind.EQUIPMENT, FULL.fix_time_us, 8, brush=False)
+LATER = Report("u", Kind.FIX, FULL.fix_time_us + 5_000_000, 9, 122.0, 40.0)
+
+
+def place(offset: int) -> Place:
+    return Place("log", 0, offset, 0)
+
+
+def test_reports_come_back_as_they_went_in(connection: psycopg.Connection) -> None:
+    reports = [FULL, BARE, LATER]
+    writer.reports(connection, [(report, place(n)) for n, report in enumerate(reports)], [])
+    found, places = reader.existing(connection, map(identity, reports))
+    assert {key: one.canonical() for key, one in found.items()} == {
+        identity(one): one.canonical() for one in reports
+    }
+    assert found[identity(FULL)] == FULL
+    assert places[identity(LATER)] == place(2)
+    columns = reader.reports(connection, "u", 0, 2**62)
+    expected = ReportColumns.of(sorted(reports, key=lambda one: (one.fix_time_us, one.kind)))
+    for name in ("fix_time_us", "kind", "lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", "equipment"):
+        np.testing.assert_array_equal(getattr(columns, name), getattr(expected, name))
+    assert columns.equipment.shape == (3, len(EQUIPMENT))
+    assert len(reader.reports(connection, "u", 0, FULL.fix_time_us)) == 0
+    assert len(reader.reports(connection, "nobody", 0, 2**62)) == 0
+    assert reader.last_fix_us(connection, ["u", "nobody"]) == {"u": LATER.fix_time_us}
+
+
+def test_a_winner_takes_the_place_of_the_report_it_replaces(connection: psycopg.Connection) -> None:
+    rival = Report("u", Kind.FIX, LATER.fix_time_us, 1, 121.0, 40.0)
+    writer.reports(connection, [(LATER, place(0))], [])
+    writer.reports(connection, [(rival, place(1))], [LATER])
+    found, places = reader.existing(connection, [identity(LATER)])
+    assert found == {identity(LATER): rival}
+    assert places[identity(LATER)] == place(1)
+
+
+def test_any_bytes_and_any_text_are_kept_in_dead_letters_once(connection: psycopg.Connection) -> None:
+    letter = Rejection(Reason.NOT_JSON, "nul \0 and \ud800", "t/\0", bytes(range(256)), 5, "u\0")
+    writer.dead_letters(connection, [(letter, place(3))])
+    writer.dead_letters(connection, [(letter, place(3))])
+    (kept,) = dead_letters(connection, 10)
+    assert kept.payload == bytes(range(256))
+    assert kept.detail == "nul \\0 and \\ud800"
+    assert dead_letters(connection, 10, reason="conflict") == []
+
+
+def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> None:
+    pieces = (Piece(0, 900, 10, 20), Piece(1_000, 2_000, 30, 40))
+    swept = Pass("u", 5, 0, "a", "sweeping", 1, 10, 40, 0, 2_000, pieces, ((900, 1_000),), "b")
+    through = Pass("u", 5, 1, "a", "sweeping", -1, 50, 60, 2_000, 0, ())
+    writer.passes(connection, "u", [], [(swept, DAY), (through, DAY)])
+    assert passes_of_day(connection, "a", DAY) == [swept, through]
+    assert reader.passes_of_tracks(connection, "u", [5]) == [swept, through]
+    assert reader.passes_of_street_days(connection, [("a", DAY, 0)]) == [
+        ("a", DAY, True, swept),
+        ("a", DAY, True, through),
+    ]
+    following = date(2024, 5, 2)
+    assert reader.passes_of_street_days(connection, [("a", following, 40)]) == [
+        ("a", following, False, swept)
+    ]
+    assert reader.passes_of_street_days(connection, [("a", following, 41)]) == []
+    writer.passes(connection, "u", [swept], [])
+    assert passes_of_day(connection, "a", DAY) == [through]
+    assert passes_between(connection, "a", 0, 100) == []
+
+
+def test_figures_are_replaced_and_a_change_is_kept(connection: psycopg.Connection) -> None:
+    old = StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1)
+    new = StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2)
+    writer.street_days(connection, [], [old], VERSIONS)
+    writer.street_days(connection, [], [new], VERSIONS)
+    assert reader.street_days(connection, [("a", DAY)]) == [new]
+    writer.street_days(connection, [("a", DAY, "sweeping")], [], VERSIONS)
+    assert reader.street_days(connection, [("a", DAY)]) == []
+    writer.corrections(connection, [(old, new), (new, None)], "late data", 77)
+    first, second = corrections(connection, DAY, DAY, "a")
+    assert first.old_figures is not None
+    assert first.old_figures["cleaned_us"] == [5]
+    assert (first.at_us, first.cause, second.new_figures) == (77, "late data", None)
+
+
+def test_the_digest_of_a_track_that_other_rules_made_is_not_known(connection: psycopg.Connection) -> None:
+    writer.tracks(connection, "u", [], [writer.TrackRow("u", 5, 9, 2, b"digest")], VERSIONS)
+    assert reader.track_digests(connection, "u", 0, 10, ("rules", "map")) == {5: b"digest"}
+    assert reader.track_digests(connection, "u", 0, 10, ("rules", "other")) == {5: b""}
+    assert reader.last_track_before(connection, "u", 7) == (5, 9)
+    assert reader.last_track_before(connection, "u", 4) is None
+
+
+def test_a_district_is_kept_byte_for_byte_and_the_same_files_make_no_new_version(
+    connection: psycopg.Connection,
+) -> None:
+    files = {"district.toml": b"id = 'x'", "streets.geojson": bytes(range(256))}
+    assert district.current(connection, "x") is None
+    assert district.save(connection, "x", files, "map", "rules") == 1
+    assert district.save(connection, "x", files, "map", "rules") == 1
+    assert district.save(connection, "x", files | {"units.toml": b""}, "map", "rules") == 2
+    assert district.current(connection, "x") == files | {"units.toml": b""}
+    assert district.loaded(connection) == ["x"]
+
+
+def test_a_commit_tells_listeners_what_changed(connection: psycopg.Connection, store_url: str) -> None:
+    connection.execute("LISTEN swept_commit")
+    with psycopg.connect(store_url, autocommit=True) as other:
+        writer.notify(other, ["u"], ["b", "a"], 3)
+        writer.notify(other, [f"unit-{n:060}" for n in range(500)], [], 4)
+    first, second = list(connection.notifies(timeout=10, stop_after=2))
+    assert first.payload == '{"units":["u"],"streets":["a","b"],"all_listed":true,"received_us":3}'
+    assert '"all_listed": false' in second.payload.replace(":f", ": f")
