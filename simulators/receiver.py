@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as validated
 
-from processing import geodesy
+from processing.datum import to_wgs84
 from processing.fix import Kind
+from processing.geodesy import LocalProjection
 from processing.service_day import US
 from simulators.roads import Roads
 from simulators.vehicle import Motion, States, states
@@ -72,7 +73,7 @@ def measure(
 def _fixes(
     motion: Motion,
     truth: States,
-    plane: geodesy.LocalProjection,
+    plane: LocalProjection,
     reception: Reception,
     rng: np.random.Generator,
 ) -> list[Measured]:
@@ -159,6 +160,6 @@ def to_device(lon: float, lat: float, datum: str) -> tuple[float, float]:
         return lon, lat
     own_lon, own_lat = lon, lat
     for _ in range(6):
-        back_lon, back_lat = geodesy.to_wgs84(own_lon, own_lat, datum)
+        back_lon, back_lat = to_wgs84(own_lon, own_lat, datum)
         own_lon, own_lat = own_lon + lon - back_lon, own_lat + lat - back_lat
     return own_lon, own_lat

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import itertools
-import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
 
 from processing.service_day import US
 from simulators.channel import Channel
@@ -19,72 +14,10 @@ from simulators.outbox import Outbox
 from simulators.receiver import Reception
 from simulators.scenario import Run, Scenario, play
 from swept.embedded_broker import EmbeddedBroker
+from tests.integration.memory_log import memory_log
 from tests.unit.simulators.grid import grid
 
 UNITS = ("u1", "u2", "b1")
-
-
-class MemoryLog:
-    """Stands in for ingest: takes what comes, acknowledges it, echoes the clock; deaf to the first `deaf`."""
-
-    def __init__(self, broker: Broker, deaf: int = 0, *, acknowledges: bool = True) -> None:
-        self.seqs: dict[str, set[int]] = {}
-        self.presence: list[tuple[str, bytes]] = []
-        self.messages = 0
-        self._deaf, self._acknowledges = deaf, acknowledges
-        self._listens = threading.Event()
-        self._client = broker.client("memory-log")
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = lambda *_: self._listens.set()
-        self._client.on_message = self._on_message
-        self._client.connect(broker.host, broker.port)
-        self._client.loop_start()
-        assert self._listens.wait(10.0)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def wait_online(self, unit: str, value: bytes) -> None:
-        deadline_s = time.monotonic() + 10.0
-        while (unit, value) not in self.presence:
-            assert time.monotonic() < deadline_s, self.presence
-            time.sleep(0.02)
-
-    def _on_connect(self, client: Client, *_: object) -> None:
-        kinds = ("fix", "equipment", "online")
-        client.subscribe([*((f"swept/v1/grid/+/{kind}", 1) for kind in kinds), ("swept/v1/grid/clock", 1)])
-
-    def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
-        *_, unit, kind = message.topic.split("/")
-        if kind == "clock":
-            client.publish("swept/v1/grid/clock/ack", message.payload, qos=1, retain=True)
-            return
-        if kind == "online":
-            self.presence.append((unit, bytes(message.payload)))
-            return
-        self.messages += 1
-        if self.messages <= self._deaf:
-            return
-        content = json.loads(message.payload)
-        seqs = {body["seq"] for body in (content if isinstance(content, list) else [content])}
-        self.seqs.setdefault(unit, set()).update(seqs)
-        if self._acknowledges:
-            client.publish(f"swept/v1/grid/{unit}/ack", json.dumps({"seq": self._durable(unit)}), qos=1)
-
-    def _durable(self, unit: str) -> int:
-        """The highest seq such that all up to it are here."""
-        return next(seq for seq in itertools.count() if seq + 1 not in self.seqs[unit])
-
-
-@contextmanager
-def memory_log(broker: Broker, deaf: int = 0, *, acknowledges: bool = True) -> Iterator[MemoryLog]:
-    log = MemoryLog(broker, deaf, acknowledges=acknowledges)
-    try:
-        yield log
-    finally:
-        log.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from processing.datum import to_wgs84
 from processing.service_day import US, from_us
 from simulators.itinerary import Driving
+from simulators.receiver import to_device
 from simulators.roads import Roads
 from simulators.scenario import Run, Scenario, ScenarioError, load_scenario, parse_scenario, play, with_seed
 from tests.unit.simulators.grid import grid
@@ -176,3 +178,10 @@ def test_a_wrong_scenario_is_refused_with_the_place_of_the_fault(text: str, said
 
 def test_the_shift_begins_at_six_in_shanghai(quiet: Run) -> None:
     assert from_us(quiet.start_us).isoformat() == "2026-05-31T22:00:00+00:00"
+
+
+@pytest.mark.parametrize("datum", ["WGS-84", "GCJ-02", "BD-09"])
+def test_what_a_device_of_any_datum_reports_reads_back_as_where_it_is(datum: str) -> None:
+    own = to_device(122.26, 40.68, datum)
+    assert (own == (122.26, 40.68)) == (datum == "WGS-84")
+    assert to_wgs84(*own, datum) == pytest.approx((122.26, 40.68), abs=1e-7)
