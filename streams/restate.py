@@ -86,7 +86,11 @@ class Days:
 
 
 class Restater:
-    """Replaces what depends on a unit's new reports."""
+    """Replaces what depends on a unit's new reports.
+
+    A report is late where it is older than the unit's newest committed fix by more than a join may last;
+    nearer ones only came out of order, and what they change was provisional.
+    """
 
     def __init__(self, core: Core, versions: Versions, recent: Recent) -> None:
         self.core = core

@@ -25,7 +25,7 @@ def serve(
     from api.app import create_app
     from api.server import bind, server
     from processing.pipeline import Core
-    from swept.process import current_district
+    from swept.process import current_district, stopped
     from swept.settings import read_settings
     from swept.wiring import apply_migrations, connect, open_log, services
 
@@ -35,7 +35,8 @@ def serve(
         raise UserError(
             f"can't listen on {host}:{port} ({error.strerror}); choose another --port."
         ) from error
-    with listening, services(read_settings()) as where:
+    # uvicorn raises the signal that ended it once more; noted by us, it lets the servers end in good order.
+    with listening, stopped() as stop, services(read_settings()) as where:
         with connect(where.store_url) as connection:
             apply_migrations(connection)
             district, _ = current_district(connection, read_settings())
@@ -50,4 +51,5 @@ def serve(
             app = create_app(where.store_url, district, core.references, core.projection, log_ends=log_ends)
             place = f"http://{host}:{listening.getsockname()[1]}"
             print(f"serve: {district.name} on {place}/docs", flush=True)
-            server(app).run([listening])
+            if not stop():
+                server(app).run([listening])
