@@ -48,10 +48,18 @@ check: setup ## Lint, format, types, who imports whom, purity of processing/
 	$(BIN)/pytest -q tests/unit/test_purity.py
 
 test: setup ## Run all tests (PYTEST_ARGS='-k name' for some)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not chaos' $(PYTEST_ARGS)
 
 demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit to end then)
 	@$(BIN)/swept demo $(ARGS)
+
+chaos: setup ## Kill worker, ingest, broker and database at random moments; the figures must not change
+	$(BIN)/pytest -s -m chaos tests/integration/test_chaos.py
+
+bench: bench-ingest ## Measure what this machine does
+
+bench-ingest: setup ## Messages a second that one ingest process makes durable
+	$(BIN)/python benchmarks/ingest.py $(ARGS)
 
 clean: ## Remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

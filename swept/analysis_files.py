@@ -195,9 +195,7 @@ def write(out: Path, figures: Figures, seconds: float) -> None:
 
 def tell(out: Path, figures: Figures) -> None:
     """A table for whoever sits there: a row for each service day."""
-    table = Table(
-        "service day", "coverage", *(one.value for one in Verdict), title=f"{out / 'frequency.csv'}"
-    )
+    table = Table("service day", "coverage", *(one.value for one in Verdict))
     for column in table.columns[1:]:
         column.justify = "right"
     counts: dict[date, Counter[Verdict]] = defaultdict(Counter)
@@ -209,10 +207,9 @@ def tell(out: Path, figures: Figures) -> None:
     console = Console()
     console.print(table)
     refused = len(figures.fixes.refused) + len(figures.analysis.conflicts)
-    if refused:
-        console.print(f"{refused} of {figures.fixes.rows} rows were refused; see {out / 'rejected.csv'}")
+    console.print(f"results in {out}; {refused} of {figures.fixes.rows} rows were refused", soft_wrap=True)
     if figures.fixes.unused:
-        console.print(f"columns not used: {', '.join(figures.fixes.unused)}")
+        console.print(f"columns not used: {', '.join(figures.fixes.unused)}", soft_wrap=True)
 
 
 def _m(length_mm: int) -> str:

@@ -90,7 +90,7 @@ def test_a_bad_row_is_refused_with_its_line_and_reason_and_costs_no_good_one(tmp
     assert status == 0
     rejected = table(out / "rejected.csv")
     assert [(row["line"], row["reason"]) for row in rejected] == [
-        ("32", "no_zone"), ("33", "no_time"), ("34", "null_island"), ("35", "bad_field"), ("36", "bad_field"),
+        ("32", "no_zone"), ("33", "bad_field"), ("34", "null_island"), ("35", "bad_field"), ("36", "bad_field"),
         ("37", "conflict"),
     ]  # fmt: skip
     assert table(out / "frequency.csv")[0]["frequency"] == "1"
