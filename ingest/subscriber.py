@@ -1,7 +1,8 @@
 """The MQTT 5 session of ingest: what arrives, kept until acknowledged, and what we publish.
 
 A persistent session of a fixed client id, QoS 1, acknowledged by hand. The receive maximum is the
-backpressure: the broker sends no more than that unacknowledged. One thread owns the socket and paho's
+backpressure: the broker sends no more than that unacknowledged, and from one that does (rumqttd sends 100
+whatever it is told) we read no more. One thread owns the socket and paho's
 client; all other threads meet it through a bounded inbox and an outbox. A packet id means something only
 in the connection it came by, so an arrival carries its connection's number and is acknowledged only there.
 """
