@@ -132,7 +132,7 @@ def play(
     return Run(scenario, district, units, start_us, end_us, tuple(passes), bodies, tuple(deliveries))
 
 
-def _unit(  # noqa: PLR0917 - all that a unit's shift depends on
+def _unit(
     unit: Unit,
     roads: Roads,
     scenario: Scenario,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from processing.unit_day import EquipmentInterval
 from psycopg import Connection
 from psycopg.rows import class_row
+
+from processing.unit_day import EquipmentInterval
 
 
 def equipment(connection: Connection[Any], unit_id: str, day: date) -> list[EquipmentInterval]:
