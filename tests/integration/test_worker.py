@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from processing.decode import Directory, decode
 from processing.fix import ReportColumns
@@ -43,6 +46,8 @@ STEPS = (
     "read", "decode", "fence", "reports", "tracks", "figures", "unit_days", "checkpoint", "commit",
 )  # fmt: skip
 HOUR_US = 3_600_000_000
+#: How many messages `shift` has.
+MESSAGES = 92
 MIDNIGHT_US = day_start_us(date(2024, 5, 2), 0, "Asia/Shanghai")
 
 
@@ -147,6 +152,45 @@ def test_any_order_copies_batches_and_kills_give_the_same_rows(store_url: str, s
         break
     assert kills > 0, f"seed {seed} killed nothing"
     assert results(store_url) == reference, f"seed {seed}"
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+@given(
+    order=st.permutations(range(MESSAGES)),
+    copies=st.lists(st.integers(0, MESSAGES - 1), max_size=15),
+    records_max=st.integers(2, 40),
+    kills=st.sets(st.integers(1, 60), max_size=8),
+)
+def test_property_rows_depend_on_the_set_of_reports_alone(
+    store_url: str, order: list[int], copies: list[int], records_max: int, kills: set[int]
+) -> None:
+    envelopes = shift()
+    assert len(envelopes) == MESSAGES
+    clear(store_url)
+    reference = _reference(store_url)
+    clear(store_url)
+    log = log_of(store_url, [envelopes[n] for n in (*order, *copies)])
+    steps = 0
+
+    def kill(_: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps in kills:
+            raise Killed
+
+    ended = False
+    while not ended:
+        worker = Worker(
+            store_url, log, core(), "rules-1", bounds=Bounds(records_max=records_max), on_step=kill
+        )
+        with contextlib.suppress(Killed):
+            worker.drain()
+            ended = True
+        worker.close()
+    assert results(store_url) == reference
+    close_logs()
 
 
 @pytest.mark.parametrize("step", STEPS)
