@@ -32,7 +32,8 @@ class StreetDay:
 
     Lengths are whole millimetres; of a street with two sides the mean of both. `cleaned_us` holds the time
     of the k-th cleaning at index k - 1, so its length is `frequency`. `frequency_if_observed` is what the
-    frequency would be had all metres driven with unknown equipment been swept; the verdict needs it.
+    frequency would be had all metres driven with unknown equipment been swept, and `missing_mm` what the
+    street's requirement lacks in all, over all its sides and cleanings; the verdict needs them.
     """
 
     street_id: str
@@ -46,6 +47,7 @@ class StreetDay:
     cleaned_us: tuple[int, ...]
     passes: int
     frequency_if_observed: int
+    missing_mm: int
 
     @property
     def coverage(self) -> float:
@@ -91,6 +93,7 @@ def street_day(
         cleaned_us=counter.cleaned_us(full),
         passes=sum(one.swept_mm > 0 for one in today),
         frequency_if_observed=observed.frequency,
+        missing_mm=counter.missing_mm(full, street.required),
     )
 
 
@@ -141,6 +144,15 @@ class _Counter:
         ):
             k += 1
         return k
+
+    def missing_mm(self, count: _Count, required: int) -> int:
+        """Millimetres of work that lack to the required number of cleanings, on all sides."""
+        needed_mm = self.allowance.needed_mm
+        return sum(
+            max(0, needed_mm - held_mm(side, k, self.allowance, closed=self.closed))
+            for side in count.sides
+            for k in range(1, required + 1)
+        )
 
     def cleaned_us(self, count: _Count) -> tuple[int, ...]:
         """When the 1st, 2nd ... cleaning was done, the later of both sides."""

@@ -76,15 +76,11 @@ def verdict(
 
 
 def _missing_m(street: Street, reference: Reference, figures: StreetDay | None, rules: Rules) -> float:
-    """Metres of work, on all sides, that the requirement lacks.
-
-    Of the cleanings begun only the first one's metres are known; one that comes after is missing whole.
-    """
+    """Metres of work, on all sides, that the requirement lacks."""
+    if figures is not None:
+        return figures.missing_mm / 1000
     sides = 2 if street.sides == 2 and not street.oneway else 1
-    needed_mm = Allowance.of(rules, reference.length_mm).needed_mm
-    done = figures.frequency if figures else 0
-    begun_mm = min(figures.swept_mm, needed_mm) if figures and done == 0 else 0
-    return sides * ((street.required - done) * needed_mm - begun_mm) / 1000
+    return sides * street.required * Allowance.of(rules, reference.length_mm).needed_mm / 1000
 
 
 def _long_enough(gap: Gap, reference: Reference, missing_m: float) -> bool:

@@ -69,7 +69,7 @@ _INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", 
 #: The types that differ from table to table.
 _COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
     "pass": {"swept_mm": "int4"},
-    "street_day": dict.fromkeys(("swept_mm", "swept_certain_mm", "length_mm"), "int8"),
+    "street_day": dict.fromkeys(("swept_mm", "swept_certain_mm", "length_mm", "missing_mm"), "int8"),
 }
 
 

@@ -119,7 +119,8 @@ class Restater:
             )
             old, changed, fresh = self._replace(connection, unit_id, reports, from_us, stop_us)
             touched.tracks += changed
-            for one in (*old, *fresh):
+            # What a track that grew has in common with what it was changes no figure.
+            for one in set(old) ^ set(fresh):
                 keys = {(one.street_id, day) for day in self.days.of_pass(one)}
                 touched.street_days |= keys
                 if late:

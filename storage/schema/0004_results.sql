@@ -48,6 +48,7 @@ CREATE TABLE street_day (
     cleaned_us bigint[] NOT NULL,
     passes integer NOT NULL,
     frequency_if_observed integer NOT NULL,
+    missing_mm bigint NOT NULL,
     rule_version text NOT NULL,
     map_version text NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now(),

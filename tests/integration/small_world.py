@@ -137,7 +137,7 @@ def results(store_url: str) -> dict[str, list[tuple[object, ...]]]:
         "pass": "SELECT * FROM pass ORDER BY unit_id, track_start_us, ordinal",
         "track": "SELECT unit_id, start_us, end_us, fixes, digest FROM track ORDER BY 1, 2",
         "street_day": """SELECT street_id, service_day, work, frequency, frequency_certain, swept_mm,
-                                swept_certain_mm, length_mm, cleaned_us, passes, frequency_if_observed
+                                swept_certain_mm, length_mm, cleaned_us, passes, frequency_if_observed, missing_mm
                          FROM street_day ORDER BY 1, 2, 3""",
         "unit_day": "SELECT * FROM unit_day ORDER BY 1, 2",
         "equipment_interval": "SELECT * FROM equipment_interval ORDER BY 1, 2, 3, 4",

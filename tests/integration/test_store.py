@@ -106,8 +106,8 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
 
 
 def test_figures_are_replaced_and_a_change_is_kept(connection: psycopg.Connection) -> None:
-    old = StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1)
-    new = StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2)
+    old = StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1, 100)
+    new = StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2, 0)
     writer.street_days(connection, [], [old], VERSIONS)
     writer.street_days(connection, [], [new], VERSIONS)
     assert reader.street_days(connection, [("a", DAY)]) == [new]

@@ -210,3 +210,11 @@ def test_unobserved_moments_are_linear_between_enter_and_leave(interval: tuple[i
     assert unobserved_pieces([standing]).tolist() == [
         [70_000, 20_000, START_US, START_US + 10 * MINUTE_US],
     ]
+
+
+def test_what_the_requirement_lacks_is_summed_over_cleanings() -> None:
+    thrice = replace(street(), required=3)
+    passes = [run(0), run(60, 0, 50)]
+    day = street_day(thrice, line(100_000), DAY, "sweeping", passes, Rules())
+    # The first is there, the second lacks 40 of its 90 m, the third all.
+    assert day.missing_mm == 130_000

@@ -19,7 +19,7 @@ from processing.verdict import Gap, Verdict, verdict
 STREET = Street("s", "Alley", (((0.0, 0.0), (1.0, 0.0)),), required=2)
 XY = np.array([[0.0, 0.0], [100.0, 0.0]])
 LINE = Reference("s", 100_000, closed=False, xy=XY, along_m=XY[:, 0])
-NOTHING = StreetDay("s", date(2024, 5, 1), "sweeping", 0, 0, 0, 0, 100_000, (), 0, 0)
+NOTHING = StreetDay("s", date(2024, 5, 1), "sweeping", 0, 0, 0, 0, 100_000, (), 0, 0, 180_000)
 #: Seen 100 m beside the street, then 100 m beyond its end; 36 km/h is 10 m/s, 18 km/h is 5 m/s.
 GAP = Gap("u1", 0, 0, (50.0, 100.0), (200.0, 0.0), 36.0, 18.0)
 
@@ -56,10 +56,10 @@ def test_a_gap_must_be_long_enough_to_come_work_and_go() -> None:
 
 
 def test_what_is_swept_already_is_not_missing() -> None:
-    half = replace(NOTHING, swept_mm=40_000)
+    half = replace(NOTHING, swept_mm=40_000, missing_mm=140_000)
     assert verdict(STREET, LINE, half, [gap(47.9)]) is Verdict.PARTIAL
     assert verdict(STREET, LINE, half, [gap(48)]) is Verdict.NO_DATA
-    once = replace(NOTHING, frequency=1, frequency_certain=1, swept_mm=100_000)
+    once = replace(NOTHING, frequency=1, frequency_certain=1, swept_mm=100_000, missing_mm=90_000)
     assert verdict(STREET, LINE, once, [gap(38)]) is Verdict.NO_DATA
     assert verdict(STREET, LINE, once, [gap(37.9)]) is Verdict.PARTIAL
 
