@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processing.ambiguity import rival_line
+from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
 from processing.fix import UNKNOWN, Kind, Rejection, Report, ReportColumns
 from processing.frequency import StreetDay, street_day
@@ -34,7 +35,10 @@ from processing.track import track_starts, working_states
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track and what was found on it; `passes` is None when its digest was known already."""
+    """A track and what was found on it; `passes` is None when its digest was known already.
+
+    A track that seems to be in another datum than its unit's is not computed: it names that datum.
+    """
 
     unit_id: str
     start_us: int
@@ -42,6 +46,7 @@ class Track:
     fixes: int
     digest: bytes
     passes: tuple[Pass, ...] | None
+    suspected_datum: str | None = None
 
 
 class Core:
@@ -133,10 +138,11 @@ class Core:
         low, high = np.searchsorted(changes[0], [start_us, end_us])
         change_us, change_state = changes[0][low:high], changes[1][low:high]
         digest = _digest(fixes, change_us, change_state)
-        passes = None
+        passes, datum = None, None
         if known.get(start_us) != digest:
-            passes = self._passes(unit, fixes, change_us, change_state)
-        return Track(unit.unit_id, start_us, end_us, len(fixes.time_us), digest, passes)
+            datum = suspected_datum(self.network, self.projection, fixes.x_m, fixes.y_m)
+            passes = () if datum else self._passes(unit, fixes, change_us, change_state)
+        return Track(unit.unit_id, start_us, end_us, len(fixes.time_us), digest, passes, datum)
 
     def _passes(
         self,

@@ -40,11 +40,12 @@ class TrackRow:
     end_us: int
     fixes: int
     digest: bytes
+    suspected_datum: str | None = None
 
 
 _COPY_TYPES: Mapping[str, str] = {
     **dict.fromkeys(("unit_id", "street_id", "work", "extra", "log_id", "reason", "detail", "mqtt_topic",
-                     "ambiguous_with", "rule_version", "map_version", "equipment"), "text"),
+                     "ambiguous_with", "rule_version", "map_version", "equipment", "suspected_datum"), "text"),
     **dict.fromkeys(("fix_time_us", "received_us", "seq", "log_offset", "start_us", "end_us", "first_fix_us",
                      "track_start_us", "enter_us", "leave_us", "swept_until_us", "from_us", "to_us",
                      "last_fix_us"), "int8"),
@@ -60,7 +61,9 @@ _COPY_TYPES: Mapping[str, str] = {
     "service_day": "date",
     "gaps": "jsonb",
 }  # fmt: skip
-_TRACK_COLUMNS = ("unit_id", "start_us", "end_us", "fixes", "digest", "rule_version", "map_version")
+_TRACK_COLUMNS = (
+    "unit_id", "start_us", "end_us", "fixes", "digest", "suspected_datum", "rule_version", "map_version",
+)  # fmt: skip
 _UNIT_DAY_COLUMNS = (
     "unit_id", "service_day", "fixes", "first_fix_us", "last_fix_us", "working_s", "driven_m", "gaps",
     "rule_version",
@@ -165,7 +168,7 @@ def tracks(
         )
     if new:
         made_by = (versions.rule_version, versions.map_version)
-        rows = ((t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, *made_by) for t in new)
+        rows = ((*(getattr(t, name) for name in _TRACK_COLUMNS[:-2]), *made_by) for t in new)
         _copy(connection, "track", _TRACK_COLUMNS, rows)
 
 

@@ -197,7 +197,9 @@ class Restater:
         unchanged = {track.start_us for track in tracks if track.passes is None}
         gone = sorted(start_us for start_us in known if start_us not in unchanged)
         old = reader.passes_of_tracks(connection, unit_id, gone) if gone else []
-        rows = [TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest) for t in fresh]
+        rows = [
+            TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, t.suspected_datum) for t in fresh
+        ]
         writer.tracks(connection, unit_id, gone, rows, self.versions)
         # Of a track that grew, most passes stay as they were, and so do their streets.
         before = {(one.track_start_us, one.ordinal): one for one in old}

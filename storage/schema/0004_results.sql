@@ -5,6 +5,8 @@ CREATE TABLE track (
     end_us bigint NOT NULL,
     fixes integer NOT NULL,
     digest bytea NOT NULL,
+    -- The datum its fixes seem to be in, when that isn't the unit's; such a track has no passes.
+    suspected_datum text,
     rule_version text NOT NULL,
     map_version text NOT NULL,
     PRIMARY KEY (unit_id, start_us)
