@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from processing.fix import ON
 from processing.network import Network
 from processing.route import Routes
-from processing.transition import AHEAD, NO_WAY, TURN, TURN_BY_TAIL, overshoot_m
-from processing.viterbi import Weights, way_between
+from processing.transition import AHEAD, NO_WAY, TURN, TURN_BY_TAIL, connect, overshoot_m, place_on
+from processing.viterbi import Weights, drivable_by
 
 #: Edges that one join may run over; a longer way is a hole.
 LEGS_MAX = 256
@@ -179,19 +179,12 @@ def _way(
         expected_m += drive.driven_m[i]
     if math.isnan(expected_m):
         expected_m = math.hypot(drive.x_m[b] - drive.x_m[a], drive.y_m[b] - drive.y_m[a])
-    _, way, _ = way_between(
+    _, way, _ = connect(
         network,
         routes,
-        weights,
-        drive.edge[a],
-        drive.direction[a],
-        measure_a_m,
-        drive.edge[b],
-        drive.direction[b],
-        drive.measure_m[b],
-        dt_s,
-        expected_m,
-        drive.sigma_m[b],
+        place_on(network, drive.edge[a], drive.direction[a], measure_a_m),
+        place_on(network, drive.edge[b], drive.direction[b], drive.measure_m[b]),
+        drivable_by(weights, dt_s, expected_m, drive.sigma_m[b]),
     )
     # Fixes between that lie off the network: only on one line is the way through them known.
     if b > a + 1 and network.edge_line[drive.edge[a]] != network.edge_line[drive.edge[b]]:

@@ -102,7 +102,7 @@ def _candidates(
     network: Network,
     x_m: NDArray[np.float64],
     y_m: NDArray[np.float64],
-    radius_m: float,
+    radii_m: NDArray[np.float64],
     count: NDArray[np.int64],
     edge: NDArray[np.int64],
     measure_m: NDArray[np.float64],
@@ -111,7 +111,7 @@ def _candidates(
 ) -> None:
     for i in range(len(x_m)):
         count[i] = find_candidates(
-            network, x_m[i], y_m[i], radius_m, edge[i], measure_m[i], distance_m[i], heading_deg[i]
+            network, x_m[i], y_m[i], radii_m[i], edge[i], measure_m[i], distance_m[i], heading_deg[i]
         )
 
 
@@ -155,9 +155,9 @@ def _lattice(
     count = np.zeros(n, dtype=np.int64)
     edge = np.full((n, k), -1, dtype=np.int64)
     measure_m, distance_m, edge_heading_deg = np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k))
-    _candidates(
-        network, x_m, y_m, rules.candidate_radius_m, count, edge, measure_m, distance_m, edge_heading_deg
-    )
+    # Beyond five sigma leaving the network is always likelier, and a place there never wins.
+    radii_m = np.minimum(rules.candidate_radius_m, 5.0 * sigma_m)
+    _candidates(network, x_m, y_m, radii_m, count, edge, measure_m, distance_m, edge_heading_deg)
     return Lattice(
         dt_s=np.diff(time_us, prepend=time_us[0]) * 1e-6,
         straight_m=straight_m,

@@ -8,6 +8,7 @@ speed against the straight line, with an exponential of scale beta (Newson and K
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -25,68 +26,83 @@ def overshoot_m(expected_m: float, between_m: float, room_m: float) -> float:
     return min(room_m, max(0.0, 0.5 * (expected_m - between_m)))
 
 
+class Place(NamedTuple):
+    """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there."""
+
+    edge: int
+    direction: int
+    measure_m: float
+    behind_m: float
+    ahead_m: float
+    tail: int
+    head: int
+
+
+@njit(cache=True, nogil=True)
+def place_on(network: Network, edge: int, direction: int, measure_m: float) -> Place:
+    """The place at a measure on an edge that is driven in a direction."""
+    before_m, after_m = measure_m - network.edge_from_m[edge], network.edge_to_m[edge] - measure_m
+    if direction == 0:
+        return Place(
+            edge, direction, measure_m, before_m, after_m, network.edge_tail[edge], network.edge_head[edge]
+        )
+    return Place(
+        edge, direction, measure_m, after_m, before_m, network.edge_head[edge], network.edge_tail[edge]
+    )
+
+
+class Drivable(NamedTuple):
+    """What a unit may have driven between two fixes, and what each way of it costs."""
+
+    expected_m: float
+    beta_m: float
+    slip_m_max: float
+    length_m_max: float
+    turn_logp: float
+    tip_turn_logp: float
+
+
 @njit(cache=True, nogil=True)
 def connect(
-    network: Network,
-    routes: Routes,
-    edge_a: int,
-    dir_a: int,
-    measure_a_m: float,
-    edge_b: int,
-    dir_b: int,
-    measure_b_m: float,
-    expected_m: float,
-    beta_m: float,
-    slip_m_max: float,
-    length_m_max: float,
-    turn_logp: float,
-    tip_turn_logp: float,
+    network: Network, routes: Routes, a: Place, b: Place, drivable: Drivable
 ) -> tuple[float, int, float]:
     """The likeliest way from a to b: (log-likelihood, which way, its length in metres).
 
     No way that is longer than `length_m_max` is taken: the unit can't have driven it.
     """
-    from_m, to_m = network.edge_from_m[edge_a], network.edge_to_m[edge_a]
-    # Metres from a's place to the end it drives to, and back to the one it came from.
-    ahead_m = to_m - measure_a_m if dir_a == 0 else measure_a_m - from_m
-    behind_m = measure_a_m - from_m if dir_a == 0 else to_m - measure_a_m
-    head = network.edge_head[edge_a] if dir_a == 0 else network.edge_tail[edge_a]
-    tail = network.edge_tail[edge_a] if dir_a == 0 else network.edge_head[edge_a]
-    entry = network.edge_tail[edge_b] if dir_b == 0 else network.edge_head[edge_b]
-    entered_m = (
-        measure_b_m - network.edge_from_m[edge_b] if dir_b == 0 else network.edge_to_m[edge_b] - measure_b_m
-    )
     best_logp, best_way, best_m = -np.inf, NO_WAY, np.inf
+    one_edge, one_direction = a.edge == b.edge, a.direction == b.direction
+    expected_m, longest_m = drivable.expected_m, drivable.length_m_max
+    # Metres from a to b along the edge, the way a drives.
+    gone_m = b.measure_m - a.measure_m if a.direction == 0 else a.measure_m - b.measure_m
 
-    if edge_a == edge_b and dir_a == dir_b:
-        gone_m = measure_b_m - measure_a_m if dir_a == 0 else measure_a_m - measure_b_m
-        if -slip_m_max <= gone_m <= length_m_max:
-            logp = -abs(gone_m - expected_m) / beta_m
-            best_logp, best_way, best_m = logp, AHEAD, max(0.0, gone_m)
+    if one_edge and one_direction and -drivable.slip_m_max <= gone_m <= longest_m:
+        best_logp, best_way, best_m = -abs(gone_m - expected_m) / drivable.beta_m, AHEAD, max(0.0, gone_m)
 
-    length_m = ahead_m + routes.distance_m[head, entry] + entered_m
-    if length_m <= length_m_max:
-        logp = -abs(length_m - expected_m) / beta_m
-        first = routes.first[head, entry]
-        if first == 2 * edge_a + 1 - dir_a or (head == entry and edge_a == edge_b and dir_a != dir_b):
-            logp += tip_turn_logp if network.node_degree[head] == 1 else turn_logp
+    length_m = a.ahead_m + routes.distance_m[a.head, b.tail] + b.behind_m
+    if length_m <= longest_m:
+        logp = -abs(length_m - expected_m) / drivable.beta_m
+        back_again = routes.first[a.head, b.tail] == 2 * a.edge + 1 - a.direction
+        if back_again or (a.head == b.tail and one_edge and not one_direction):
+            tip = network.node_degree[a.head] == 1
+            logp += drivable.tip_turn_logp if tip else drivable.turn_logp
         if logp > best_logp:
             best_logp, best_way, best_m = logp, BY_HEAD, length_m
 
-    if not network.edge_oneway[edge_a]:
-        if edge_a == edge_b and dir_a != dir_b:
-            gone_m = measure_b_m - measure_a_m if dir_a == 0 else measure_a_m - measure_b_m
-            room_m = ahead_m - max(0.0, gone_m)
-            length_m = abs(gone_m) + 2.0 * overshoot_m(expected_m, abs(gone_m), room_m)
-            logp = -abs(length_m - expected_m) / beta_m + turn_logp
-            if length_m <= length_m_max and logp > best_logp:
-                best_logp, best_way, best_m = logp, TURN, length_m
-        length_m = behind_m + routes.distance_m[tail, entry] + entered_m
-        if length_m <= length_m_max:
-            length_m += 2.0 * overshoot_m(expected_m, length_m, ahead_m)
-            logp = -abs(length_m - expected_m) / beta_m + turn_logp
-            if length_m <= length_m_max and logp > best_logp:
-                best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m
+    if network.edge_oneway[a.edge] or drivable.turn_logp <= best_logp:
+        return best_logp, best_way, best_m
+    if one_edge and not one_direction:
+        room_m = a.ahead_m - max(0.0, gone_m)
+        length_m = abs(gone_m) + 2.0 * overshoot_m(expected_m, abs(gone_m), room_m)
+        logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
+        if length_m <= longest_m and logp > best_logp:
+            best_logp, best_way, best_m = logp, TURN, length_m
+    length_m = a.behind_m + routes.distance_m[a.tail, b.tail] + b.behind_m
+    if length_m <= longest_m:
+        length_m += 2.0 * overshoot_m(expected_m, length_m, a.ahead_m)
+        logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
+        if length_m <= longest_m and logp > best_logp:
+            best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m
     return best_logp, best_way, best_m
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from processing.emission import emission_logp
 from processing.network import Network
 from processing.route import Routes
-from processing.transition import connect, expected_length_m
+from processing.transition import Drivable, connect, expected_length_m, place_on
 
 
 class Weights(NamedTuple):
@@ -81,30 +81,9 @@ def _emissions(
 
 
 @njit(cache=True, nogil=True)
-def way_between(
-    network: Network,
-    routes: Routes,
-    weights: Weights,
-    edge_a: int,
-    dir_a: int,
-    measure_a_m: float,
-    edge_b: int,
-    dir_b: int,
-    measure_b_m: float,
-    dt_s: float,
-    expected_m: float,
-    sigma_m: float,
-) -> tuple[float, int, float]:
-    """The way between two places by the model's weights: (log-likelihood, which way, length)."""
-    return connect(
-        network,
-        routes,
-        edge_a,
-        dir_a,
-        measure_a_m,
-        edge_b,
-        dir_b,
-        measure_b_m,
+def drivable_by(weights: Weights, dt_s: float, expected_m: float, sigma_m: float) -> Drivable:
+    """What a unit with these weights may drive in a time, when it says it drove so much."""
+    return Drivable(
         expected_m,
         weights.beta_m + weights.beta_share * expected_m,
         weights.slip_sigmas * sigma_m,
@@ -112,6 +91,22 @@ def way_between(
         weights.turn_logp,
         weights.tip_turn_logp,
     )
+
+
+@njit(cache=True, nogil=True)
+def _sort_likeliest_first(before: NDArray[np.float64], order: NDArray[np.int64]) -> int:
+    """Put the possible states into `order`, ties by state; how many there are."""
+    n = 0
+    for state in range(len(before)):
+        if before[state] == -np.inf:
+            continue
+        place = n
+        while place > 0 and before[state] > before[order[place - 1]]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = state
+        n += 1
+    return n
 
 
 @njit(cache=True, nogil=True)
@@ -123,52 +118,49 @@ def _advance(
     step: int,
     before: NDArray[np.float64],
     emission: NDArray[np.float64],
+    order: NDArray[np.int64],
     score: NDArray[np.float64],
     back: NDArray[np.int16],
 ) -> None:
-    """One step of the recursion: `score` and `back` of the states at `step`."""
+    """One step of the recursion: `score` and `back` of the states at `step`.
+
+    No transition adds to the likelihood, so states are tried likeliest first, and those that were less
+    likely before than the best so far is now can't win.
+    """
     off = len(score) - 1
     expected_m = expected_length_m(lattice.driven_m[step], lattice.straight_m[step])
+    drivable = drivable_by(weights, lattice.dt_s[step], expected_m, lattice.sigma_m[step])
+    n = _sort_likeliest_first(before, order)
     for b in range(off + 1):
-        score[b], back[b] = -np.inf, -1
-        if emission[b] == -np.inf:
-            continue
-        for a in range(off + 1):
-            if before[a] == -np.inf:
-                continue
-            if a == off == b:
-                logp = 0.0
-            elif off in (a, b):
-                logp = weights.switch_logp
-            else:
-                logp, _, _ = way_between(
-                    network,
-                    routes,
-                    weights,
-                    lattice.edge[step - 1, a // 2],
-                    a % 2,
-                    lattice.measure_m[step - 1, a // 2],
-                    lattice.edge[step, b // 2],
-                    b % 2,
-                    lattice.measure_m[step, b // 2],
-                    lattice.dt_s[step],
-                    expected_m,
-                    lattice.sigma_m[step],
-                )
-                logp = max(logp, weights.break_logp)
-            if before[a] + logp > score[b]:
-                score[b], back[b] = before[a] + logp, a
-        score[b] += emission[b]
+        best, best_a = -np.inf, -1
+        if emission[b] > -np.inf:
+            k = b // 2 if b < off else 0
+            to = place_on(network, lattice.edge[step, k], b % 2, lattice.measure_m[step, k])
+            for i in range(n):
+                a = order[i]
+                if before[a] <= best:
+                    break
+                if a == off == b:
+                    logp = 0.0
+                elif off in (a, b):
+                    logp = weights.switch_logp
+                else:
+                    edge, measure_m = lattice.edge[step - 1, a // 2], lattice.measure_m[step - 1, a // 2]
+                    logp, _, _ = connect(
+                        network, routes, place_on(network, edge, a % 2, measure_m), to, drivable
+                    )
+                    logp = max(logp, weights.break_logp)
+                if before[a] + logp > best:
+                    best, best_a = before[a] + logp, a
+        score[b], back[b] = best + emission[b], best_a
 
 
 @njit(cache=True, nogil=True)
-def _fix_oldest(
-    back: NDArray[np.int16], score: NDArray[np.float64], low: int, step: int, settle: int
-) -> None:
-    """Past the lag bound the best survivor's state at `settle` is fixed: other survivors end here."""
+def _fix_oldest(back: NDArray[np.int16], score: NDArray[np.float64], row: int, settle: int) -> None:
+    """Past the lag bound the best survivor's state at row `settle` is fixed: other survivors end here."""
     best = int(np.argmax(score))
     ancestor = np.arange(len(score))
-    for i in range(step, max(low, settle), -1):
+    for i in range(row, settle, -1):
         for s in range(len(score)):
             if ancestor[s] >= 0:
                 ancestor[s] = back[i, ancestor[s]]
@@ -192,33 +184,34 @@ def decode_states(
 ) -> float:
     """Fill `states` [low, high) with the likeliest ones; return their log-likelihood.
 
-    A `start_state` or `end_state` of -1 leaves that end free. No state lies on `banned_line` (-1: none).
+    A `start_state` or `end_state` of -1 leaves that end free. No state lies on `banned_line` (-1: none),
+    but for one that is held.
     """
     n_states = 2 * lattice.edge.shape[1] + 1
-    back = np.full((high, n_states), -1, dtype=np.int16)
+    back = np.full((high - low, n_states), -1, dtype=np.int16)
     emission, score, before = np.empty(n_states), np.empty(n_states), np.empty(n_states)
+    order = np.empty(n_states, dtype=np.int64)
     _emissions(network, lattice, weights, low, banned_line, before)
     if start_state >= 0:
         before[:] = -np.inf
         before[start_state] = 0.0
     settled = low
     for step in range(low + 1, high):
-        last = step == high - 1
-        banned = -1 if last and end_state >= 0 else banned_line
-        _emissions(network, lattice, weights, step, banned, emission)
-        if last and end_state >= 0:
+        held = step == high - 1 and end_state >= 0
+        _emissions(network, lattice, weights, step, -1 if held else banned_line, emission)
+        if held:
             kept = emission[end_state]
             emission[:] = -np.inf
             emission[end_state] = kept
-        _advance(network, routes, lattice, weights, step, before, emission, score, back[step])
+        _advance(network, routes, lattice, weights, step, before, emission, order, score, back[step - low])
         if lattice.travelled_m[step] - lattice.travelled_m[settled] > weights.lag_m_max:
             while lattice.travelled_m[step] - lattice.travelled_m[settled] > 0.75 * weights.lag_m_max:
                 settled += 1
-            _fix_oldest(back, score, low, step, settled)
+            _fix_oldest(back, score, step - low, settled - low)
         score, before = before, score
     state = int(np.argmax(before))
     total = float(before[state])
     for step in range(high - 1, low - 1, -1):
         states[step] = state
-        state = back[step, state]
+        state = back[step - low, state]
     return total

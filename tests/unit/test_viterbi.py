@@ -13,8 +13,8 @@ from processing.fix import Report, ReportColumns
 from processing.match import Match
 from processing.pipeline import Core
 from processing.rules import Rules
-from processing.transition import expected_length_m
-from processing.viterbi import decode_states, way_between
+from processing.transition import connect, expected_length_m, place_on
+from processing.viterbi import decode_states, drivable_by
 from tests.unit.town import Leg, drive, road, street, town
 
 LINES = (
@@ -50,19 +50,14 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
             else:
                 expected = expected_length_m(lattice.driven_m[step], lattice.straight_m[step])
                 j = before // 2
-                logp, _, _ = way_between(
+                logp, _, _ = connect(
                     core.network,
                     core.routes,
-                    weights,
-                    lattice.edge[step - 1, j],
-                    before % 2,
-                    lattice.measure_m[step - 1, j],
-                    lattice.edge[step, k],
-                    state % 2,
-                    lattice.measure_m[step, k],
-                    lattice.dt_s[step],
-                    expected,
-                    lattice.sigma_m[step],
+                    place_on(
+                        core.network, lattice.edge[step - 1, j], before % 2, lattice.measure_m[step - 1, j]
+                    ),
+                    place_on(core.network, lattice.edge[step, k], state % 2, lattice.measure_m[step, k]),
+                    drivable_by(weights, lattice.dt_s[step], expected, lattice.sigma_m[step]),
                 )
                 total += max(logp, weights.break_logp)
         if state == off:
