@@ -2,8 +2,7 @@
 
     python benchmarks/kubicka.py FOLDER [--every SECONDS] [--out DIR]
 
-FOLDER holds a folder per track with .track (lon lat seconds), .nodes (lon lat), .arcs (from to) and .route
-(indexes of true arcs). The figure is F1, weighted by length, over the multiset of undirected arcs:
+FOLDER holds a folder per track, or the zip of them (simulators/kubicka.py says what is in it). The figure is F1, weighted by length, over the multiset of undirected arcs:
 consecutive repeats of one arc count once, so a street driven twice counts twice. The last line is JSON.
 """
 
@@ -14,7 +13,6 @@ import json
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,54 +21,22 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from processing.district import District, Road, Unit, UnitProfile
+from processing.district import District, Unit, UnitProfile
 from processing.fix import Kind, Report, ReportColumns
 from processing.join import Bounds, join_steps
 from processing.pipeline import Core, drive_of
+from simulators.kubicka import Recording, read_recording, track_folders
 
 CAR = Unit("car", "car", UnitProfile("car", working_when=(), top_speed_kmh=200.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One track: its map as a district of context roads, its fixes, and the true arcs in order."""
-
-    name: str
-    district: District
-    reports: ReportColumns
-    route: list[int]
-
-
-def read_recording(folder: Path) -> Recording:
-    """Read one track's folder."""
-    name = folder.name
-    nodes = np.loadtxt(folder / f"{name}.nodes")
-    arcs = np.loadtxt(folder / f"{name}.arcs", dtype=int).reshape(-1, 2)
-    track = np.loadtxt(folder / f"{name}.track")
-    route = np.loadtxt(folder / f"{name}.route", dtype=int).reshape(-1).tolist()
-    # Two-way roads are there once in each direction; of an undirected arc the first index stands for both.
-    first = {}
-    for i, (a, b) in enumerate(arcs.tolist()):
-        first.setdefault(frozenset((a, b)), i)
-    directed = set(map(tuple, arcs.tolist()))
-    roads = tuple(
-        Road(
-            f"{i:07d}",
-            "",
-            ((tuple(nodes[a].tolist()), tuple(nodes[b].tolist())),),
-            oneway=(b, a) not in directed,
-        )
-        for i, (a, b) in enumerate(arcs.tolist())
-        if first[frozenset((a, b))] == i and a != b
-    )
-    route = [first[frozenset(arcs[arc].tolist())] for arc in route]
-    reports = [
-        Report("car", Kind.FIX, round(1e6 * t), round(1e6 * t), lon=lon, lat=lat) for lon, lat, t in track
-    ]
-    first_of_moment = {report.fix_time_us: report for report in reversed(reports)}
-    ordered = [first_of_moment[moment] for moment in sorted(first_of_moment)]
-    return Recording(
-        name, District(name, name, (), roads, (CAR,), noded=True), ReportColumns.of(ordered), route
+def reports_of(recording: Recording) -> ReportColumns:
+    """The fixes as reports of the car, whose clock begins with 1970."""
+    return ReportColumns.of(
+        [
+            Report("car", Kind.FIX, round(1e6 * t), round(1e6 * t), lon=lon, lat=lat)
+            for lon, lat, t in recording.fixes.tolist()
+        ]
     )
 
 
@@ -103,8 +69,7 @@ def matched_arcs(core: Core, reports: ReportColumns) -> list[int]:
 def agreement(core: Core, found: list[int], route: list[int]) -> tuple[float, float, float]:
     """Metres of (found and true, found, true), as multisets of arcs."""
     length = {int(ref.line_id): ref.length_mm / 1000 for ref in core.line_references}
-    true = [arc for i, arc in enumerate(route) if i == 0 or route[i - 1] != arc]
-    have, want = Counter(found), Counter(true)
+    have, want = Counter(found), Counter(route)
     both = have & want
     return tuple(sum(length.get(arc, 0.0) * n for arc, n in c.items()) for c in (both, have, want))  # type: ignore[return-value]
 
@@ -116,20 +81,21 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=0.0, help="seconds between the fixes used")
     parser.add_argument("--out", type=Path, help="write DIR/TRACK.arcs here")
     args = parser.parse_args()
-    folders = sorted(path for path in args.folder.iterdir() if path.is_dir())
-    if not folders:
-        sys.exit(f"{args.folder}: no track folders here; unzip the recordings into it")
+    try:
+        folders = track_folders(args.folder)
+    except ValueError as error:
+        sys.exit(f"{error}.")
     precision, recall, f1s, fixes, seconds = [], [], [], 0, 0.0
     for folder in folders:
         recording = read_recording(folder)
-        core = Core(recording.district)
-        reports = thin(recording.reports, args.every)
+        core = Core(District(recording.name, "", (), recording.roads, (CAR,), noded=True))
+        reports = thin(reports_of(recording), args.every)
         matched_arcs(core, reports.take(slice(0, 2)))
         begun = time.perf_counter()
         found = matched_arcs(core, reports)
         seconds += time.perf_counter() - begun
         fixes += len(reports)
-        both, have, want = agreement(core, found, recording.route)
+        both, have, want = agreement(core, found, [int(arc) for arc in recording.route])
         precision.append(both / have if have else 0.0)
         recall.append(both / want)
         f1s.append(2 * both / (have + want))

@@ -8,6 +8,7 @@ error to report and not a track to count.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from processing.candidate import find_candidates
@@ -47,11 +48,11 @@ def suspected_datum(
     return None
 
 
+@njit(cache=True, nogil=True)
 def _near(network: Network, x_m: NDArray[np.float64], y_m: NDArray[np.float64]) -> float:
     """The share of places with a line nearby."""
     edge, measure, distance, heading = np.zeros(1, np.int64), np.zeros(1), np.zeros(1), np.zeros(1)
-    found = [
-        find_candidates(network, x, y, NEAR_M, edge, measure, distance, heading)
-        for x, y in zip(x_m.tolist(), y_m.tolist(), strict=True)
-    ]
-    return sum(found) / len(found)
+    found = 0
+    for i in range(len(x_m)):
+        found += find_candidates(network, x_m[i], y_m[i], NEAR_M, edge, measure, distance, heading)
+    return found / len(x_m)
