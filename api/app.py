@@ -18,6 +18,7 @@ from processing.district import District
 from processing.geodesy import LocalProjection
 from processing.linear_reference import Reference
 from storage.pool import Pool, PoolBusy
+from streams.log import LogUnavailable
 
 PREFIX = "/api/v1"
 ROUTES = (streets, frequency, coverage, units, passes, dead_letters, status)
@@ -81,8 +82,10 @@ def _handle_errors(app: FastAPI) -> None:
     def busy(_: Request, error: PoolBusy) -> JSONResponse:
         return _problem(503, str(error), "try again in some seconds, or ask for less at once")
 
+    @app.exception_handler(LogUnavailable)
+    @app.exception_handler(psycopg.InterfaceError)
     @app.exception_handler(psycopg.OperationalError)
-    def store_down(_: Request, error: psycopg.OperationalError) -> JSONResponse:
+    def store_down(_: Request, error: Exception) -> JSONResponse:
         detail = str(error).strip().splitlines()
         return _problem(
             503,

@@ -16,6 +16,7 @@ from processing.linear_reference import Reference
 from processing.service_day import day_start_us, from_us, service_day
 from storage.pool import Pool
 from storage.queries.status import newest_received_us
+from streams.log import LogUnavailable
 
 DAYS_MAX = 366
 
@@ -61,6 +62,19 @@ class Context:
         if found is None:
             raise UserFault(404, f"no unit {unit_id!r}", "ask /api/v1/units for the unit ids")
         return found
+
+    def ends(self) -> tuple[str, dict[int, int]]:
+        """The log's id and each partition's end; ("", {}) where no log is known.
+
+        The first call after the log's database was started again finds the connection dead, and the next
+        one connects anew: so it is asked twice before the asker hears of it.
+        """
+        if self.log_ends is None:
+            return "", {}
+        try:
+            return self.log_ends()
+        except LogUnavailable:
+            return self.log_ends()
 
     def day_of(self, moment_us: int) -> date:
         """The service day in which an instant lies."""

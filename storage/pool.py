@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import Connection
+
+#: What a connection says whose server is gone.
+_DEAD = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class PoolBusy(Exception):  # noqa: N818 - it is a state, and passes
@@ -16,7 +19,11 @@ class PoolBusy(Exception):  # noqa: N818 - it is a state, and passes
 
 
 class Pool:
-    """Lends out at most `connections_max` connections; the last one given back goes out first."""
+    """Lends out at most `connections_max` connections; the last one given back goes out first.
+
+    One whose server died while it lay here is replaced before it is lent: a database that was started again
+    is no fault that a reader sees.
+    """
 
     def __init__(self, store_url: str, connections_max: int = 8, wait_s: float = 10.0) -> None:
         self._store_url = store_url
@@ -33,13 +40,15 @@ class Pool:
         except queue.Empty:
             raise PoolBusy(f"all connections to the store were busy for {self._wait_s:.0f} s") from None
         try:
-            if held is None or held.closed:
-                held = psycopg.connect(self._store_url, autocommit=True, connect_timeout=10)
-                held.read_only = True
-                held.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            with held.transaction():
+            with ExitStack() as snapshot:
+                if held is not None and not _begins(held, snapshot):
+                    held.close()
+                    held = None
+                if held is None:
+                    held = self._connect()
+                    snapshot.enter_context(held.transaction())
                 yield held
-        except psycopg.OperationalError:
+        except _DEAD:
             if held is not None:
                 held.close()
             held = None
@@ -56,3 +65,18 @@ class Pool:
             if connection is not None:
                 connection.close()
             self._slots.put(None)
+
+    def _connect(self) -> Connection[Any]:
+        made = psycopg.connect(self._store_url, autocommit=True, connect_timeout=10)
+        made.read_only = True
+        made.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        return made
+
+
+def _begins(held: Connection[Any], snapshot: ExitStack) -> bool:
+    """Begin a transaction; False where that shows the connection dead. It costs no round trip of its own."""
+    try:
+        snapshot.enter_context(held.transaction())
+    except _DEAD:
+        return False
+    return True

@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -33,11 +35,37 @@ READY_S_MAX = 60.0
 COMMIT_S_MAX = 180.0
 
 
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """A demo that runs, for who looks on: what is played and by whom, and where the results come out."""
+
+    played: Run
+    fleet: Fleet
+    clock: DistrictClock
+    supervisor: Supervisor
+    store_url: str
+    api_url: str
+
+
+class Onlooker:
+    """Looks on a demo, and may do to its processes what it likes; this one leaves it alone."""
+
+    def playing(self, _: Playing) -> AbstractContextManager[object]:
+        """Around all that is sent and its acknowledgement; on leaving, the demo waits for the last figures."""
+        return contextlib.nullcontext()
+
+    def done(self, _: Playing) -> None:
+        """All figures are there, and everything still runs."""
+
+
 class Demo:
     """One run of the demo in `home`/demo."""
 
-    def __init__(self, settings: Settings, rate: float, port: int, scenario: str) -> None:
+    def __init__(
+        self, settings: Settings, rate: float, port: int, scenario: str, onlooker: Onlooker | None = None
+    ) -> None:
         self._settings = settings
+        self._onlooker = onlooker or Onlooker()
         self._home = settings.home / "demo"
         self._rate = rate
         self._port = port or _free_port()
@@ -56,9 +84,11 @@ class Demo:
             write_truth(self._home / "truth.json", truth_of(played))
             self._say(supervisor)
             with contextlib.closing(Line(store_url, Core(district), played.start_us)) as line:
-                outcome = self._play(played, mqtt_url, supervisor, line)
+                playing = self._clocked(played, store_url, mqtt_url, supervisor)
+                outcome = self._play(playing, line)
                 self._commit(supervisor, line)
                 self._tell(played, outcome, supervisor, line)
+                self._onlooker.done(playing)
             with contextlib.suppress(KeyboardInterrupt):  # the good end of serving
                 while stay:
                     time.sleep(0.5)
@@ -86,7 +116,9 @@ class Demo:
         }
 
         def program(name: str, *arguments: str) -> Program:
-            return Program(name, (sys.executable, "-m", "swept.main", *arguments), environment)
+            # PostgreSQL then says which of its connections are whose.
+            own = environment | {"PGAPPNAME": f"swept {name}"}
+            return Program(name, (sys.executable, "-m", "swept.main", *arguments), own)
 
         supervisor.start(program("ingest", "ingest"))
         supervisor.start(program("worker", "process"))
@@ -118,8 +150,8 @@ class Demo:
         except OSError:
             return False
 
-    def _play(self, played: Run, mqtt_url: str, supervisor: Supervisor, line: Line) -> Outcome:
-        """All reports over MQTT by the district's clock, with a view of where they are."""
+    def _clocked(self, played: Run, store_url: str, mqtt_url: str, supervisor: Supervisor) -> Playing:
+        """Set the district's clock to the shift's start, and make the devices ready."""
         broker, district = Broker.of(mqtt_url), played.district
         clock = DistrictClock.from_now(played.start_us, self._rate)
         try:
@@ -127,13 +159,18 @@ class Demo:
         except ClockError as error:
             raise UserError(f"{error}; see {self._log('ingest')}.") from None
         fleet = Fleet(broker, district.district_id, [unit.unit_id for unit in played.units], resend_s=5.0)
-        with View(self._console, district.rules.timezone) as view:
+        return Playing(played, fleet, clock, supervisor, store_url, self.api_url)
+
+    def _play(self, playing: Playing, line: Line) -> Outcome:
+        """All reports over MQTT by the district's clock, with a view of where they are."""
+        played = playing.played
+        with View(self._console, played.district.rules.timezone) as view, self._onlooker.playing(playing):
 
             def told(now: Progress) -> None:
-                supervisor.check()
+                playing.supervisor.check()
                 view.show(now, line.seen())
 
-            return fleet.play(played.deliveries, clock, told)
+            return playing.fleet.play(played.deliveries, playing.clock, told)
 
     def _commit(self, supervisor: Supervisor, line: Line) -> None:
         """Wait until all that is in the log is in the figures too."""

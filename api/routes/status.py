@@ -14,7 +14,7 @@ router = APIRouter(tags=["status"])
 @router.get("/status", summary="Lag and totals")
 def status(context: TheContext, connection: TheConnection) -> Status:
     """How many records wait in the log, and about how much the store holds."""
-    log_id, ends = ("", {}) if context.log_ends is None else context.log_ends()
+    log_id, ends = context.ends()
     partitions = [
         PartitionLag(
             log_id=one.log_id,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
+from psycopg import sql
 
 from api.app import create_app
 from api.server import serving
@@ -171,18 +173,40 @@ def test_an_empty_store_answers_with_nothing_rather_than_an_error(store_url: str
         assert get(client, "/status")["lag"] is None
 
 
-def test_a_store_that_is_down_is_said_to_be_and_the_next_question_is_answered(
-    client: httpx.Client, store_url: str
-) -> None:
-    get(client, "/units")
+def end_connections(store_url: str) -> None:
     with psycopg.connect(store_url, autocommit=True) as other:
         other.execute(
             """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
-    problem = get(client, "/units", status=503)
-    assert "store" in problem["error"]
+
+
+def test_a_store_that_was_started_again_is_no_fault_that_an_asker_sees(
+    client: httpx.Client, store_url: str
+) -> None:
     get(client, "/units")
+    lag = get(client, "/status")["lag"]
+    for _ in range(3):
+        end_connections(store_url)
+        assert get(client, "/status")["lag"] == lag
+        end_connections(store_url)
+        get(client, "/units")
+
+
+def test_a_store_that_is_down_is_said_to_be_and_once_it_is_up_the_next_question_is_answered(
+    client: httpx.Client, store_url: str, server_url: str
+) -> None:
+    get(client, "/status")
+    name = sql.Identifier(urlsplit(store_url).path.removeprefix("/"))
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [name.as_string()[1:-1]],
+        )
+        assert "store" in get(client, "/status", status=503)["error"]
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+    get(client, "/status")
 
 
 def test_the_pool_is_bounded_and_says_when_it_is_empty(store_url: str) -> None:
