@@ -2,8 +2,9 @@
 
     python benchmarks/kubicka.py FOLDER [--every SECONDS] [--out DIR]
 
-FOLDER holds a folder per track, or the zip of them (simulators/kubicka.py says what is in it). The figure is F1, weighted by length, over the multiset of undirected arcs:
-consecutive repeats of one arc count once, so a street driven twice counts twice. The last line is JSON.
+FOLDER holds a folder per track, or the zip of them (simulators/kubicka.py says what is in it). The figure is
+F1, weighted by length, over the multiset of undirected arcs: consecutive repeats of one arc count once, so a
+street driven twice counts twice. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 from processing.district import District
 from processing.district_files import map_version
-from processing.pipeline import Core
+from processing.pipeline import Analysis, Core
 from processing.pipeline import analyze as analyze_reports
 from processing.rules import Rules
 from processing.street_files import parse_streets
 from swept.analysis_files import Figures, tell, write
+from swept.district import load_folder
 from swept.errors import UserError
 from swept.fixes_file import Fixes, read_fixes
 from swept.progress import progress
@@ -25,27 +26,66 @@ DISTRICT_ID = "analyze"
 NEAR_DEG = 0.05
 
 
-def run(streets: Path, fixes: Path, out: Path, day_start: str, tz: str) -> None:
+def run(
+    streets: Path | None,
+    fixes: Path,
+    out: Path,
+    day_start: str | None = None,
+    tz: str | None = None,
+    folder: Path | None = None,
+) -> None:
     """Everything that the command does; raises `UserError` for whatever the user can put right."""
     started_s = time.monotonic()
-    rules = rules_of(day_start, tz)
-    district = read_district(streets, rules)
+    district = district_of(streets, day_start, tz, folder)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder for the results.")
     size = fixes.stat().st_size if fixes.is_file() else None
+    known = {unit.unit_id: unit for unit in district.units}
     with progress(f"reading {fixes.name}", size) as advance:
-        read = read_fixes(fixes, district.district_id, rules, {}, advance)
+        read = read_fixes(fixes, district.district_id, district.rules, known, advance)
     district = replace(district, units=tuple(read.units[unit_id] for unit_id in sorted(read.units)))
-    check_place(streets, fixes, district, read)
+    check_place(streets or folder or Path(), fixes, district, read)
     with progress("matching tracks and counting"):
         core = Core(district)
-        figures = Figures(core, read, analyze_reports(district, read.reports, core))
+        analysis = analyze_reports(district, read.reports, core)
+        if folder is None:
+            analysis = as_required(core, analysis)
+        figures = Figures(core, read, analysis, planned=folder is not None)
     write(out, figures, time.monotonic() - started_s)
     tell(out, figures)
     if not read.reports:
         reasons = Counter(rejection.reason.value for _, _, rejection in read.refused)
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3)) or "it has no rows"
         raise UserError(f"no fix of {fixes} can be used ({told}); see {out / 'rejected.csv'}.")
+
+
+def district_of(streets: Path | None, day_start: str | None, tz: str | None, folder: Path | None) -> District:
+    """The district's folder, with other streets if they are named, or the streets alone."""
+    if folder is None:
+        if streets is None:
+            raise UserError("no streets; name their GeoJSON with --streets, or a folder with --district.")
+        return read_district(streets, rules_of(day_start or "00:00", tz or "Asia/Shanghai"))
+    for option, value in (("--day-start", day_start), ("--tz", tz)):
+        if value is not None:
+            raise UserError(f"{option} is in the district's district.toml; leave it out with --district.")
+    district = load_folder(folder)
+    if streets is None:
+        return district
+    other = read_district(streets, district.rules)
+    return replace(
+        district,
+        streets=other.streets,
+        roads=other.roads,
+        noded=other.noded,
+        map_version=other.map_version,
+    )
+
+
+def as_required(core: Core, analysis: Analysis) -> Analysis:
+    """Every pass as one of the work that its street requires: without profiles nobody knows the kind."""
+    works = {street.street_id: street.work for street in core.district.streets}
+    passes = tuple(replace(one, work=works[one.street_id]) for one in analysis.passes)
+    return replace(analysis, passes=passes, street_days=tuple(core.street_days(passes)))
 
 
 def rules_of(day_start: str, tz: str) -> Rules:

@@ -20,15 +20,14 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.table import Table
 
-from processing.district import Street, Unit
-from processing.fix import Report, ReportColumns
+from processing.district import Street
 from processing.frequency import StreetDay
 from processing.order import resolve
 from processing.pipeline import Analysis, Core
 from processing.service_day import from_us, service_day
-from processing.unit_day import unit_day
-from processing.verdict import Gap, Verdict, verdict
+from processing.verdict import Verdict, verdict
 from swept.fixes_file import Fixes
+from swept.silences import silences
 from swept.versions import release, rule_version
 
 FREQUENCY = (
@@ -43,12 +42,16 @@ REJECTED = ("line", "unit", "reason", "detail", "original")
 
 
 class Figures:
-    """What an analysis found; every street has a row for each service day that was seen."""
+    """What an analysis found; every street has a row for each service day that was seen.
 
-    def __init__(self, core: Core, fixes: Fixes, analysis: Analysis) -> None:
+    `planned` says that units, shifts and roster are those of a district's folder.
+    """
+
+    def __init__(self, core: Core, fixes: Fixes, analysis: Analysis, *, planned: bool) -> None:
         self.core = core
         self.fixes = fixes
         self.analysis = analysis
+        self.planned = planned
         self._zone = ZoneInfo(core.rules.timezone)
         self._by_key = {(one.street_id, one.service_day, one.work): one for one in analysis.street_days}
 
@@ -60,14 +63,14 @@ class Figures:
     @cached_property
     def streets(self) -> list[tuple[date, Street, StreetDay | None, Verdict]]:
         """Day, street, figures of its kind of work (None: no pass), verdict; by day and street."""
-        gaps = self._gaps()
+        accepted = resolve({}, self.fixes.reports).accepted
+        gaps = silences(self.core, accepted, self.days, planned=self.planned)
         rows = []
         for day in self.days:
             for street in sorted(self.core.district.streets, key=lambda one: one.street_id):
                 figures = self._by_key.get((street.street_id, day, street.work))
                 reference = self.core.references[street.street_id]
-                silences = [gap for work, gap in gaps[day] if work == street.work]
-                said = verdict(street, reference, figures, silences, self.core.rules)
+                said = verdict(street, reference, figures, gaps[day].get(street.work, ()), self.core.rules)
                 rows.append((day, street, figures, said))
         return rows
 
@@ -101,6 +104,11 @@ class Figures:
             original = rejection.payload.decode("utf-8", "replace")
             yield line, unit_id, rejection.reason.value, rejection.detail, original
 
+    def working_when(self) -> list[str]:
+        """What tells whether a unit works, in the end: columns of the file, or the speed."""
+        needed = {one.profile.working_when or ("speed",) for one in self.core.district.units}
+        return sorted({name for names in needed for name in names})
+
     def summary(self, seconds: float) -> dict[str, object]:
         """What summary.json says."""
         refused = [rejection for _, _, rejection in self.fixes.refused] + list(self.analysis.conflicts)
@@ -110,7 +118,8 @@ class Figures:
             "map_version": self.core.district.map_version,
             "timezone": self.core.rules.timezone,
             "day_start_s": self.core.rules.day_start_s,
-            "working_when": list(self.fixes.working_when) or ["speed"],
+            "district": self.core.district.district_id if self.planned else None,
+            "working_when": self.working_when(),
             "unused_columns": list(self.fixes.unused),
             "counts": {
                 "rows": self.fixes.rows,
@@ -139,33 +148,6 @@ class Figures:
             "length_m": length_mm / 1000,
             "verdicts": {one.value: verdicts[one.value] for one in Verdict},
         }
-
-    def _gaps(self) -> dict[date, list[tuple[str, Gap]]]:
-        """When the units of a kind of work were silent: without shifts, between their first and last fix."""
-        by_unit: dict[str, list[Report]] = defaultdict(list)
-        for report in resolve({}, self.fixes.reports).accepted:
-            by_unit[report.unit_id].append(report)
-        gaps: dict[date, list[tuple[str, Gap]]] = {day: [] for day in self.days}
-        for unit_id, reports in sorted(by_unit.items()):
-            unit = self.core.units[unit_id]
-            columns = ReportColumns.of(sorted(reports, key=lambda one: (one.fix_time_us, one.kind)))
-            for day in self.days:
-                seen = unit_day(unit, day, columns, self.core.rules)
-                gaps[day] += [
-                    (unit.profile.work, self._gap(unit, *silence)) for silence in (seen.gaps if seen else ())
-                ]
-        return gaps
-
-    def _gap(
-        self, unit: Unit, from_us: int, to_us: int, lon: float, lat: float, to_lon: float, to_lat: float
-    ) -> Gap:
-        before, after = self._xy(lon, lat), self._xy(to_lon, to_lat)
-        profile = unit.profile
-        return Gap(unit.unit_id, from_us, to_us, before, after, profile.top_speed_kmh, profile.work_kmh_max)
-
-    def _xy(self, lon: float, lat: float) -> tuple[float, float]:
-        x_m, y_m = self.core.projection.to_xy(lon, lat)
-        return float(x_m), float(y_m)
 
     def _lines_of_conflicts(self) -> dict[bytes, int]:
         """Line numbers of the reports that lost to another of their identity, by content."""
@@ -210,6 +192,9 @@ def tell(out: Path, figures: Figures) -> None:
     console.print(f"results in {out}; {refused} of {figures.fixes.rows} rows were refused", soft_wrap=True)
     if figures.fixes.unused:
         console.print(f"columns not used: {', '.join(figures.fixes.unused)}", soft_wrap=True)
+    if lacking := sorted({*figures.working_when()} - {"speed", *figures.fixes.columns}):
+        told = "the profiles name equipment that the file has no column for, so such units' work is unknown"
+        console.print(f"{told}: {', '.join(lacking)}", soft_wrap=True)
 
 
 def _m(length_mm: int) -> str:

@@ -13,26 +13,42 @@ import typer
 
 
 def analyze(
-    streets: Annotated[
-        Path, typer.Option(help="GeoJSON (WGS-84): kind=alley or street is audited, kind=road is context.")
-    ],
     fixes: Annotated[
         Path, typer.Option(help="CSV with unit, time, lon, lat and what else is known (see above).")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; made if need be, files are replaced.")],
+    streets: Annotated[
+        Path | None,
+        typer.Option(
+            help="GeoJSON (WGS-84): kind=alley or street is audited, kind=road is context; else the district's."
+        ),
+    ] = None,
+    district: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a district: its units, profiles, shifts, rules and streets."),
+    ] = None,
     day_start: Annotated[
-        str, typer.Option(help="When the service day begins, HH:MM of local clock.")
-    ] = "00:00",
-    tz: Annotated[str, typer.Option(help="Time zone of the district.")] = "Asia/Shanghai",
+        str | None, typer.Option(help="When the service day begins, HH:MM of local clock; else 00:00.")
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="Time zone of the streets; else Asia/Shanghai.")] = None,
 ) -> None:
     """Count what a file of fixes says was swept; needs no server.
 
     [bold]swept analyze --streets streets.geojson --fixes fixes.csv --out results[/bold]
 
+    [bold]swept analyze --district configs/zhanqian --fixes fixes.csv --out results[/bold]
+
     The CSV has the columns [cyan]unit, time, lon, lat[/cyan] (time as RFC 3339 with a zone, or milliseconds
-    since 1970) and, where known, [cyan]speed_kmh, heading_deg, accuracy_m[/cyan] and what the equipment did:
-    [cyan]working[/cyan] (0 or 1), else [cyan]brush[/cyan]; without either, a unit works when it moves at the
-    speed of work. [cyan]received_at[/cyan] is when the report came in, else the fix's own time.
+    since 1970) and, where known, [cyan]speed_kmh, heading_deg, accuracy_m[/cyan] and what the equipment did.
+    [cyan]received_at[/cyan] is when the report came in, else the fix's own time.
+
+    Without a district, a unit works when [cyan]working[/cyan] (0 or 1) says so, else [cyan]brush[/cyan], and
+    where there is neither column, when it moves at the speed of work. What kind of work it does is unknown, so
+    it counts for whatever a street requires: sweeping, washing or by hand.
+
+    With a district, its profiles say which columns ([cyan]engine, brush, spray, fan[/cyan]) mean work, which
+    kind of work, how fast, and in which datum the coordinates are; its roster says who was expected. The
+    figures are those that the same reports give live, and units that it doesn't have are refused.
 
     The folder gets [cyan]frequency.csv[/cyan] (a row for each street and service day),
     [cyan]passes.csv[/cyan], [cyan]rejected.csv[/cyan] (each refused row and why) and
@@ -40,4 +56,4 @@ def analyze(
     """
     from swept.analysis import run
 
-    run(streets, fixes, out, day_start, tz)
+    run(streets, fixes, out, day_start, tz, district)

@@ -32,6 +32,7 @@ class Fixes:
 
     working_when: tuple[str, ...]
     unused: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     rows: int = 0
     reports: list[Report] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
@@ -45,7 +46,7 @@ def read_fixes(
     """All rows of the file, decoded; `advance` is told about how many bytes were read.
 
     Where `units` is empty the file's own are made up: working is what the column of that name says, else the
-    brush, else speed alone.
+    brush, else speed alone. Otherwise a row of a unit that isn't among them is refused, as it is live.
     """
     fixes = _header(path)
     profile = UnitProfile("analyze", working_when=fixes.working_when)
@@ -108,7 +109,8 @@ def _header(path: Path) -> Fixes:
     if missing:
         raise UserError(f"{path}: {_without(missing[0], columns, first)}")
     working_when = next(((name,) for name in ("working", "brush") if name in columns), ())
-    return Fixes(working_when, tuple(name for name in columns if name not in KNOWN))
+    unused = tuple(name for name in columns if name not in KNOWN)
+    return Fixes(working_when, unused, tuple(columns))
 
 
 def _without(missing: str, columns: list[str], first: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from swept.errors import UserError
 from swept.progress import progress
 from swept.settings import Settings
+from swept.wiring import broker_url
 
 if TYPE_CHECKING:
     from processing.district import District
@@ -16,14 +17,10 @@ if TYPE_CHECKING:
     from simulators.channel import Delivery
     from simulators.fleet import Outcome
 
-DEFAULT_MQTT_URL = "mqtt://127.0.0.1:1883"
-
 
 def mqtt_url(given: str | None, settings: Settings) -> str:
-    """The broker's URL: the option's, else SWEPT_MQTT_URL, else the usual port of this machine."""
-    if given is not None:
-        return given
-    return settings.mqtt_url.get_secret_value() if settings.mqtt_url else DEFAULT_MQTT_URL
+    """The broker's URL: the option's, else SWEPT_MQTT_URL, else the embedded one that runs in SWEPT_HOME."""
+    return given if given is not None else broker_url(settings)
 
 
 def district_and_plan(folder: Path) -> tuple[District, tuple[Round, ...] | None]:

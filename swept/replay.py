@@ -14,7 +14,10 @@ def replay(
     file: Annotated[Path, typer.Argument(help="A .csv, .gpx or .ndjson recording.")],
     rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster.")] = 1.0,
     mqtt: Annotated[
-        str | None, typer.Option(help="mqtt:// or mqtts:// broker; else SWEPT_MQTT_URL, else this machine's.")
+        str | None,
+        typer.Option(
+            help="mqtt:// or mqtts:// broker; else SWEPT_MQTT_URL, else the one of a running swept ingest."
+        ),
     ] = None,
     district: Annotated[
         Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")

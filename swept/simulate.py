@@ -20,7 +20,10 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster.")] = 60.0,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own.")] = None,
     mqtt: Annotated[
-        str | None, typer.Option(help="mqtt:// or mqtts:// broker; else SWEPT_MQTT_URL, else this machine's.")
+        str | None,
+        typer.Option(
+            help="mqtt:// or mqtts:// broker; else SWEPT_MQTT_URL, else the one of a running swept ingest."
+        ),
     ] = None,
     district: Annotated[
         Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")

@@ -3,12 +3,21 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from processing import pipeline
+from processing.decode import Directory, decode
+from simulators.scenario import Run, play
+from simulators.truth import write_fixes
 from swept.main import run
+from swept.playing import district_and_plan
+from swept.settings import configs_folder
+from swept.simulate import find_scenario
 
+ZHANQIAN = configs_folder() / "zhanqian"
 STREETS = {
     "type": "FeatureCollection",
     "features": [
@@ -141,6 +150,85 @@ def test_what_is_wrong_as_a_whole_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_without_profiles_a_pass_counts_for_the_work_that_its_street_requires(tmp_path: Path) -> None:
+    features = [json.loads(json.dumps(one)) for one in STREETS["features"]]
+    features[0]["properties"]["work"] = "washing"
+    (tmp_path / "washed.geojson").write_text(json.dumps({**STREETS, "features": features}), encoding="utf-8")
+    status, out = analyze(tmp_path, list(drive()), "--streets", str(tmp_path / "washed.geojson"))
+    assert status == 0
+    assert [row["frequency"] for row in table(out / "frequency.csv")] == ["1", "0"]
+    assert [row["work"] for row in table(out / "passes.csv")] == ["washing"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "name their GeoJSON with --streets, or a folder with --district"),
+        (["--district", "{tmp}"], "holds no TOML or GeoJSON file"),
+        (["--district", "{tmp}", "--tz", "UTC"], "--tz is in the district's district.toml"),
+        (["--district", "{tmp}", "--day-start", "04:00"], "--day-start is in the district's district.toml"),
+    ],
+)
+def test_what_is_wrong_with_the_streets_and_the_district_is_one_line_and_status_2(
+    options: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [one.format(tmp=tmp_path) for one in options]
+    assert run(["analyze", *named, "--fixes", str(tmp_path / "f.csv"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """Two hours of the shipped district without noise or mishaps, and its fixes.csv."""
+    folder = tmp_path_factory.mktemp("quiet")
+    district, rounds = district_and_plan(ZHANQIAN)
+    scenario = replace(find_scenario("quiet"), shift_end_s=8 * 3_600)
+    played = play(district, scenario, rounds)
+    write_fixes(folder / "fixes.csv", played)
+    return played, folder
+
+
+def test_with_a_district_the_figures_are_those_of_its_messages(
+    quiet: tuple[Run, Path], tmp_path: Path
+) -> None:
+    played, folder = quiet
+    files = ["--fixes", str(folder / "fixes.csv"), "--out", str(tmp_path)]
+    assert run(["analyze", "--district", str(ZHANQIAN), *files]) == 0
+    directory = Directory.of(played.district)
+    reports = [
+        report
+        for one in played.deliveries
+        for report in decode(one.mqtt_topic, one.payload, one.deliver_at_us, directory).reports
+    ]
+    works = {street.street_id: street.work for street in played.district.streets}
+    days = pipeline.analyze(played.district, reports).street_days
+    live = {one.street_id: one for one in days if one.work == works[one.street_id]}
+    rows = table(tmp_path / "frequency.csv")
+    assert len(rows) == len(played.district.streets)
+    for row in rows:
+        figures = live.get(row["street_id"])
+        expected = (figures.frequency, figures.swept_mm / 1000) if figures else (0, 0.0)
+        assert (int(row["frequency"]), float(row["swept_m"])) == expected, row
+    assert {row["work"] for row in table(tmp_path / "passes.csv")} == {"sweeping", "washing", "by_hand"}
+
+
+def test_with_a_district_a_unit_that_it_does_not_have_is_refused_and_a_silent_one_is_no_data(
+    quiet: tuple[Run, Path], tmp_path: Path
+) -> None:
+    header, *rows = (quiet[1] / "fixes.csv").read_text(encoding="utf-8").splitlines()
+    mine = [row for row in rows if ",ZQ-S01," in f",{row},"]
+    strange = mine[0].replace("ZQ-S01", "ZQ-X99")
+    (tmp_path / "fixes.csv").write_text("\n".join([header, *mine, strange]) + "\n", encoding="utf-8")
+    files = ["--fixes", str(tmp_path / "fixes.csv"), "--out", str(tmp_path / "out")]
+    assert run(["analyze", "--district", str(ZHANQIAN), *files]) == 0
+    assert [row["reason"] for row in table(tmp_path / "out/rejected.csv")] == ["unknown_unit"]
+    verdicts = {row["verdict"] for row in table(tmp_path / "out/frequency.csv")}
+    assert "no data" in verdicts
+    assert "not swept" not in verdicts
 
 
 @pytest.mark.parametrize(
