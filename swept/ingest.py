@@ -26,14 +26,27 @@ LOG_RETRY_S = 1.0
 
 def ingest(
     mqtt: Annotated[
-        str | None, typer.Option(help="Broker, mqtt://host:port or mqtts://user:password@host.")
+        str | None,
+        typer.Option(
+            help="Broker, mqtt://host:port, or mqtts:// for TLS; else SWEPT_MQTT_URL, else the embedded one."
+        ),
     ] = None,
-    store: Annotated[str | None, typer.Option(help="Store whose table is the log, postgresql://...")] = None,
-    log: Annotated[str | None, typer.Option(help="Log that is no table in the store, kafka://...")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Store whose table is the log, postgresql://...; else SWEPT_STORE_URL, else the embedded one."
+        ),
+    ] = None,
+    log: Annotated[str | None, typer.Option(help="Log elsewhere, kafka://...; not there yet.")] = None,
     district: Annotated[
-        str | None, typer.Option(help="District id in the topics; default: that of SWEPT_DISTRICT.")
+        str | None,
+        typer.Option(
+            help="District's id in the topics; else that of the folder SWEPT_DISTRICT, else zhanqian."
+        ),
     ] = None,
-    client_id: Annotated[str | None, typer.Option(help="MQTT client id; names the session.")] = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="MQTT client id, which names the session; else swept-ingest-DISTRICT.")
+    ] = None,
     group: Annotated[
         str | None, typer.Option(help="Share the work with others of this group; each needs its --client-id.")
     ] = None,

@@ -6,6 +6,7 @@ error that a person can put right leaves as one line on stderr and status 2; any
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version as installed_version
@@ -38,7 +39,9 @@ app = typer.Typer(
         "Which streets were swept, when, how completely and how often, from what the machines report.\n\n"
         "Start with [bold]swept demo[/bold]: a shift of twelve units on 144 streets in three minutes. "
         "[bold]swept analyze[/bold] counts a file of fixes without any server. For a district of your own "
-        "run [bold]swept ingest[/bold], [bold]swept process[/bold] and [bold]swept serve[/bold]. "
+        "run [bold]swept ingest[/bold], [bold]swept process[/bold] and [bold]swept serve[/bold], each in a "
+        "terminal of its own: the first starts a broker and a database unless SWEPT_MQTT_URL and "
+        "SWEPT_STORE_URL name yours, the others join. "
         "[dim]Every command explains itself with --help.[/dim]"
     ),
     rich_markup_mode="rich",
@@ -63,6 +66,16 @@ for _panel, _commands in {
         app.command(rich_help_panel=_panel)(_command)
 app.add_typer(streets.app, rich_help_panel="Describe a district")
 app.add_typer(district.app, rich_help_panel="Describe a district")
+
+
+def _flow(text: str) -> str:
+    """A docstring whose paragraphs are lines of their own, so that the terminal's width breaks them."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
+
+
+for _app in (app, streets.app, district.app):
+    for _registered in _app.registered_commands:
+        _registered.help = _flow((_registered.callback and _registered.callback.__doc__) or "")
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,7 +12,9 @@ SHOWN_MAX = 20
 
 def replay(
     file: Annotated[Path, typer.Argument(help="A .csv, .gpx or .ndjson recording.")],
-    rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster.")] = 1.0,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=100_000, help="How many times faster than it was recorded.")
+    ] = 1.0,
     mqtt: Annotated[
         str | None,
         typer.Option(
@@ -20,7 +22,8 @@ def replay(
         ),
     ] = None,
     district: Annotated[
-        Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")
+        Path | None,
+        typer.Option(help="Folder of the district; else SWEPT_DISTRICT, else the one that comes with swept."),
     ] = None,
 ) -> None:
     """Play a recording over MQTT, in its own timing or N times faster; never into a database.

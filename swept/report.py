@@ -25,17 +25,30 @@ COLUMNS = (
 
 
 def report(
-    from_: Annotated[str | None, typer.Option("--from", help="First service day; else the last.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Last service day, included; else today's.")] = None,
-    street: Annotated[list[str] | None, typer.Option(help="Only this street; may be repeated.")] = None,
-    file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV instead of a table.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First service day, as 2026-06-01; else the last one only.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="Last service day, included; else today, which is when the newest fix came."
+        ),
+    ] = None,
+    street: Annotated[
+        list[str] | None, typer.Option(help="Only the street with this id; may be repeated.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--csv", help="Write a CSV with more columns, instead of the table.")
+    ] = None,
 ) -> None:
     """Print how often each street was cleaned, and what is said of it.
 
-    [bold]swept report --from 2026-06-01 --to 2026-06-07 --csv june.csv[/bold]
+    [bold]swept report[/bold] prints today's table, [bold]swept report --from 2026-06-01 --to 2026-06-07 --csv
+    june.csv[/bold] writes a week's.
 
-    A row for each service day and street, also where nothing was reported. [cyan]frequency[/cyan] counts the
-    cleanings that cover 90 % of the street; the verdict is one of swept, ambiguous, no data, partial and not swept.
+    A row for each service day and street, also where nothing was reported. A cleaning counts when it covers 90 %
+    of the street; [cyan]2 of 3[/cyan] are two cleanings where three are required. The verdict is one of swept,
+    ambiguous (perhaps the next street), no data (a unit was silent for long enough), partial and not swept.
     """
     from processing.pipeline import Core
     from swept.process import current_district
@@ -67,18 +80,22 @@ def figures(
     from storage.pool import Pool
 
     context = Context(core.district, core.references, core.projection, Pool("", 0))
-    now_us = context.now_us(connection)
-    today = last or first
-    if today is None:
+    if last is None:
+        now_us = context.now_us(connection)
         if now_us is None:
             raise UserError(
                 "the store holds no fix of this district yet; start swept ingest and swept process."
             )
         today = context.day_of(now_us)
+        last = max(first or today, today)
+    first = first or last
+    if first > last:
+        raise UserError(f"--from {first} is after --to {last}; exchange them.")
+    for street_id in street_ids or ():
+        if street_id not in core.streets:
+            raise UserError(f"there is no street {street_id}; see swept streets list.")
     try:
-        return frequency(
-            context, connection, Dates(first or today, last or today), list(street_ids or ()) or None
-        )
+        return frequency(context, connection, Dates(first, last), list(street_ids or ()) or None)
     except UserFault as fault:
         raise UserError(f"{fault}; {fault.do}.") from None
 
@@ -88,22 +105,33 @@ def show(rows: Sequence[StreetFrequency]) -> None:
     from collections import Counter
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("day", "street", "name", "swept", "required", "certain", "coverage", "verdict")
-    for column in table.columns[3:7]:
-        column.justify = "right"
+    days = sorted({row.service_day for row in rows})
+    doubtful = any(row.frequency_certain != row.frequency for row in rows)
+    table = Table(title=str(days[0]) if len(days) == 1 else None)
+    if len(days) > 1:
+        table.add_column("day", no_wrap=True)
+    table.add_column("street", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    for name in ("cleanings", *(("certain",) if doubtful else ()), "coverage"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for row in rows:
-        table.add_row(
-            str(row.service_day), row.street_id, row.name, str(row.frequency), str(row.required),
-            str(row.frequency_certain), f"{row.coverage:.1%}", colored(row.verdict),
-        )  # fmt: skip
+        day = (str(row.service_day),) if len(days) > 1 else ()
+        certain = (str(row.frequency_certain),) if doubtful else ()
+        counted = f"{row.frequency} of {row.required}"
+        street = escape(row.street_id), escape(row.name)
+        table.add_row(*day, *street, counted, *certain, f"{row.coverage:.1%}", colored(row.verdict))
     console = Console()
     console.print(table)
     length_m = sum(row.length_m for row in rows)
     coverage = sum(row.swept_m for row in rows) / length_m if length_m else 0.0
     said = ", ".join(f"{count} {word}" for word, count in Counter(row.verdict for row in rows).most_common())
-    console.print(f"{len(rows)} street-days: {said}. Coverage {coverage:.1%} of {length_m / 1000:.1f} km.")
+    what = "streets" if len(days) == 1 else f"rows of {len(days)} days"
+    told = f"{len(rows)} {what}: {said}. Coverage {coverage:.1%} of {length_m / 1000:.1f} km."
+    console.print(told, soft_wrap=True)
 
 
 def colored(verdict: str) -> str:

@@ -20,10 +20,13 @@ WORST_SHOWN = 15
 
 def score(
     truth: Annotated[Path, typer.Option(help="truth.json of swept simulate.")],
-    frequency: Annotated[Path, typer.Option(help="frequency.csv with the results.")],
-    passes: Annotated[Path | None, typer.Option(help="passes.csv, to compare metres too.")] = None,
+    frequency: Annotated[Path, typer.Option(help="frequency.csv of swept analyze.")],
+    passes: Annotated[
+        Path | None, typer.Option(help="passes.csv of swept analyze, to compare metres too.")
+    ] = None,
     district: Annotated[
-        Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")
+        Path | None,
+        typer.Option(help="Folder of the district; else SWEPT_DISTRICT, else the one that comes with swept."),
     ] = None,
 ) -> None:
     """Say how near results come to what was truly swept.

@@ -12,9 +12,9 @@ from swept.errors import UserError
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback are reachable.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than 127.0.0.1 let other machines in.")
+    ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")] = 8000,
 ) -> None:
     """Answer questions about streets, frequencies, units and their equipment as JSON.

@@ -17,8 +17,12 @@ def simulate(
     ] = "shift",
     out: Annotated[Path, typer.Option(help="Folder for truth.json and, offline, fixes.csv.")] = Path("run"),
     offline: Annotated[bool, typer.Option("--offline", help="Write fixes.csv instead of sending.")] = False,
-    rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster.")] = 60.0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own.")] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=100_000, help="How many times faster than the clock it is sent.")
+    ] = 60.0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Another course of events; else the scenario's own.")
+    ] = None,
     mqtt: Annotated[
         str | None,
         typer.Option(
@@ -26,7 +30,8 @@ def simulate(
         ),
     ] = None,
     district: Annotated[
-        Path | None, typer.Option(help="Folder of the district; else SWEPT_DISTRICT.")
+        Path | None,
+        typer.Option(help="Folder of the district; else SWEPT_DISTRICT, else the one that comes with swept."),
     ] = None,
 ) -> None:
     """Play a simulated shift: the district's units on its streets, with what goes wrong on the way.

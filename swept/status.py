@@ -2,64 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from swept.settings import Settings
+    from swept.wiring import Services
+
 
 def status() -> None:
     """Say what runs, which versions there are, how far processing lags, and what was refused.
 
     Looks at the store and the broker that SWEPT_STORE_URL and SWEPT_MQTT_URL name, else at the embedded ones in
-    SWEPT_HOME. A lag is the number of records in the log that no committed figure has seen yet.
+    SWEPT_HOME; those are started for the look where they don't run. The lag is the number of records in the log
+    that no committed figure has seen yet; a [cyan]dead letter[/cyan] is a report that was refused.
     """
-    import platform
-
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from processing.service_day import from_us
-    from storage.district import loaded
-    from storage.queries.dead_letters import reasons
-    from storage.queries.status import newest_received_us, positions, totals
-    from streams.table_log import TableLog
-    from swept.process import current_district
     from swept.settings import read_settings
     from swept.supervisor import running
-    from swept.versions import release, rule_version
     from swept.wiring import connect, services
 
     settings = read_settings()
     found = running(settings.home)
     table = Table(show_header=False)
-    table.add_row("release", f"{release()} on Python {platform.python_version()}")
-    programs = ", ".join(f"{name} {pid}" for name, pid in (found or {}).get("programs", {}).items())
-    table.add_row(
-        "running", f"{programs} (process {found['pid']})" if found else f"nothing in {settings.home}"
-    )
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     with services(settings) as where, connect(where.store_url) as connection:
-        table.add_row("store, broker", where.how)
-        table.add_row("log", "a table in the store" if where.log_url is None else "Kafka")
-        district, _ = current_district(connection, settings)
-        table.add_row(
-            "district", f"{district.district_id} (loaded: {', '.join(loaded(connection)) or 'none'})"
-        )
-        table.add_row("versions", f"map {district.map_version}, rules {rule_version(district.rules)}")
-        log = TableLog(where.store_url)
-        ends, log_id = log.ends(), log.log_id
-        log.close()
-        done = {one.partition: one.next_offset for one in positions(connection) if one.log_id == log_id}
-        lags = {partition: end - done.get(partition, 0) for partition, end in sorted(ends.items())}
-        table.add_row("log records", f"{sum(ends.values()):,}")
-        table.add_row(
-            "lag", f"{sum(lags.values()):,} ({', '.join(f'{p}: {lag:,}' for p, lag in lags.items())})"
-        )
-        held = totals(connection)
-        table.add_row(
-            "store holds",
-            f"about {held.fixes:,} fixes, {held.passes:,} passes, {held.street_days:,} street-days",
-        )
-        letters = reasons(connection)
-        told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(letters.items())) or "none"
-        table.add_row("dead letters", told)
-        newest = newest_received_us(connection, [unit.unit_id for unit in district.units])
-        table.add_row(
-            "newest fix", "none yet" if newest is None else f"received {from_us(newest).isoformat()}"
-        )
+        for name, value in (*_running(settings, where, found), *_state(connection, settings, where)):
+            table.add_row(name, escape(value))
     Console().print(table)
+
+
+def _running(
+    settings: Settings, where: Services, found: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """What there is of programs and servers."""
+    import platform
+
+    from swept.versions import release
+
+    yield "release", f"{release()} on Python {platform.python_version()}"
+    programs = ", ".join(f"{name} {pid}" for name, pid in (found or {}).get("programs", {}).items())
+    own = f"{programs}, kept running by process {found['pid']}" if found else f"nothing in {settings.home}"
+    yield "running", own
+    looked = found is None and not (settings.store_url and settings.mqtt_url)
+    yield "store, broker", where.how + (" for this look, and ended now" if looked else "")
+
+
+def _state(
+    connection: psycopg.Connection[Any], settings: Settings, where: Services
+) -> Iterator[tuple[str, str]]:
+    """What the store says."""
+    from zoneinfo import ZoneInfo
+
+    from processing.service_day import from_us
+    from storage.queries.dead_letters import reasons
+    from storage.queries.status import newest_received_us, positions, totals
+    from streams.table_log import TableLog
+    from swept.process import current_district
+    from swept.versions import rule_version
+
+    district, folder = current_district(connection, settings)
+    yield "district", f"{district.name} ({district.district_id}), from {folder or 'the store'}"
+    yield "versions", f"map {district.map_version}, rules {rule_version(district.rules)}"
+    log = TableLog(where.store_url)
+    ends, log_id = log.ends(), log.log_id
+    log.close()
+    done = {one.partition: one.next_offset for one in positions(connection) if one.log_id == log_id}
+    lags = {partition: end - done.get(partition, 0) for partition, end in sorted(ends.items())}
+    yield "log", f"{sum(ends.values()):,} records, in a table of the store"
+    behind = ", ".join(f"{lag:,} in partition {partition}" for partition, lag in lags.items() if lag)
+    yield "lag", f"{sum(lags.values()):,} records ({behind})" if behind else "none"
+    held = totals(connection)
+    about = f"about {held.fixes:,} fixes, {held.passes:,} passes, {held.street_days:,} street-days"
+    yield "store holds", about
+    letters = sorted(reasons(connection).items())
+    yield "dead letters", ", ".join(f"{count:,} {reason}" for reason, count in letters) or "none"
+    newest = newest_received_us(connection, [unit.unit_id for unit in district.units])
+    if newest is None:
+        yield "newest fix", "none yet"
+    else:
+        local = from_us(newest).astimezone(ZoneInfo(district.rules.timezone))
+        yield "newest fix", f"came {local.isoformat(sep=' ', timespec='seconds')}, by the district's clock"

@@ -8,6 +8,7 @@ from simulators.device import Broker
 from simulators.replay import read_csv
 from swept.embedded_broker import EmbeddedBroker
 from swept.main import run
+from swept.supervisor import Supervisor
 from tests.integration.memory_log import memory_log
 
 SHORT = "units = 2\nshift_end_s = 23400\n"
@@ -47,6 +48,27 @@ def test_a_run_simulated_live_and_its_csv_replayed_reach_the_log(
     assert sum(simulated.values()) > 500
     assert "1 rows left out" in said.out
     assert f"fixes.csv:{sum(simulated.values()) + 2}:" in said.err
+
+
+def test_without_a_broker_named_a_recording_goes_to_the_one_that_runs_here(
+    tmp_path: Path,
+    broker: EmbeddedBroker,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("SWEPT_MQTT_URL", raising=False)
+    monkeypatch.setenv("SWEPT_HOME", str(tmp_path))
+    file = tmp_path / "one.csv"
+    file.write_text("unit,time,lon,lat\nZQ-S01,2024-05-01T06:00:00+08:00,122.25,40.67\n")
+    assert run(["replay", str(file)]) == 2
+    assert "start swept ingest first, or set SWEPT_MQTT_URL" in capsys.readouterr().err
+    with (
+        memory_log(Broker.of(broker.url), district_id="zhanqian") as log,
+        Supervisor(tmp_path) as supervisor,
+    ):
+        supervisor.say(mqtt_url=broker.url)
+        assert run(["replay", str(file)]) == 0
+    assert list(log.seqs) == ["ZQ-S01"]
 
 
 def test_scoring_prints_how_near_a_result_is(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import typer
@@ -33,6 +34,18 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     assert HEAVY & set(loaded.split()) == set()
     for command in typer.main.get_command(main.app).list_commands(None):  # type: ignore[attr-defined]
         assert command in help_text
+
+
+def test_help_breaks_lines_where_the_terminal_ends_and_nowhere_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main.run(["ingest", "--help"]) == 0
+    prose = capsys.readouterr().out.split("╭")[0].split("\n")
+    lines = [line.strip() for line in prose]
+    for line, following in pairwise(lines):
+        if line and following:
+            assert len(line) + len(following.split()[0]) >= 97, line
 
 
 def test_no_arguments_print_help(capsys: pytest.CaptureFixture[str]) -> None:
