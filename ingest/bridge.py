@@ -5,7 +5,8 @@ In this order, and in no other:
 1. take what arrived while the last append ran (group commit: one flush to disk for many messages);
 2. set the district clock where a message does, durably, before what came after it is stamped;
 3. work out how far each unit's reports will be durable;
-4. append envelopes and those frontiers in one go, again and again until the log has taken them;
+4. append envelopes and those frontiers in one go, again and again until the log has taken them; one that
+   it never will doesn't hold up the others (ingest/append.py);
 5. acknowledge to the broker;
 6. tell each unit how far its reports are durable, and whoever set the clock that it runs.
 
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from ingest.append import append
 from ingest.envelope import (
     ClockError,
     DistrictClock,
@@ -28,6 +30,7 @@ from ingest.envelope import (
     TopicError,
     ack_topic,
     advance,
+    bounded,
     clock_topic,
     parse_clock,
     seqs_of,
@@ -35,7 +38,7 @@ from ingest.envelope import (
 )
 from ingest.stats import Stats
 from ingest.subscriber import Arrival, Session, Subscriber
-from streams.log import Envelope, Log, LogFull, LogUnavailable
+from streams.log import Envelope, Log, LogFull, LogRefused, LogUnavailable
 
 T = TypeVar("T")
 
@@ -94,7 +97,7 @@ class Bridge:
         """The loop; returns after `stop`. What was not appended by then is delivered again."""
         stored = self._insist(self._log.clock)
         if stored is not None:
-            self._clock = parse_clock(stored[0])
+            self._clock = self._parsed(stored[0]) or DistrictClock()
         while not self._stopping.is_set():
             arrivals = self._take()  # 1
             if arrivals and not self._move(arrivals):
@@ -120,7 +123,8 @@ class Bridge:
                 continue
             envelope = self._envelope(arrival)
             envelopes.append(envelope)
-            if found := seqs_of(arrival.payload):
+            # Who has no name, or one that is too long, hears nothing.
+            if envelope.key and (found := seqs_of(arrival.payload)):
                 seqs.setdefault(envelope.key, []).extend(found)
         moved = self._moved(seqs)  # 3
         if moved is None:
@@ -130,8 +134,13 @@ class Bridge:
             for key, frontier in moved.items()
             if frontier.seq is not None and frontier.seq != self._frontiers[key].seq
         }
-        if envelopes and self._insist(lambda: self._log.append(envelopes, acks)) is None:  # 4
-            return False
+        if envelopes:
+            done = self._insist(lambda: append(self._log, envelopes, acks))  # 4
+            if done is None:
+                return False
+            if done[0].why:
+                self._note_refused(*done[0])
+            moved = {key: frontier for key, frontier in moved.items() if key not in done[0].acks}
         self._stats.batches += 1
         self._frontiers.update(moved)
         self._subscriber.acknowledge(arrivals)  # 5
@@ -141,10 +150,17 @@ class Bridge:
     def _envelope(self, arrival: Arrival) -> Envelope:
         try:
             key = unit_of(arrival.mqtt_topic, self._district_id)
+            mqtt_topic = arrival.mqtt_topic
         except TopicError:  # kept all the same: decoding refuses it with its bytes
             self._stats.bad_topics += 1
-            key = ""
-        return Envelope(key, arrival.mqtt_topic, arrival.payload, self._clock.now_us(arrival.wall_us))
+            key, mqtt_topic = "", bounded(arrival.mqtt_topic)
+        return Envelope(key, mqtt_topic, arrival.payload, self._clock.now_us(arrival.wall_us))
+
+    def _note_refused(self, records: int, acks: frozenset[str], why: str) -> None:
+        self._stats.refused += records
+        self._report(
+            f"ingest: {records} messages become dead letters, and {len(acks)} units hear nothing: {why}"
+        )
 
     # Device acknowledgements
 
@@ -189,11 +205,8 @@ class Bridge:
 
     def _set_clock(self, payload: bytes) -> bool:
         """Keep it with the log, let it run, and echo it; a bad one is counted and not echoed."""
-        try:
-            clock = parse_clock(payload)
-        except ClockError as error:
-            self._stats.bad_clocks += 1
-            self._report(f"ingest: refused a message on {self._clock_topic}: {error}")
+        clock = self._parsed(payload)
+        if clock is None:
             return True
         if self._insist(lambda: self._log.set_clock(payload)) is None:
             return False
@@ -201,6 +214,14 @@ class Bridge:
         self._subscriber.publish(self._clock_topic + "/ack", payload, qos=1, retain=True)
         self._subscriber.flush()
         return True
+
+    def _parsed(self, payload: bytes | None) -> DistrictClock | None:
+        try:
+            return parse_clock(payload)
+        except ClockError as error:
+            self._stats.bad_clocks += 1
+            self._report(f"ingest: refused a message on {self._clock_topic}: {error}")
+            return None
 
     # The log may be away
 
@@ -210,7 +231,7 @@ class Bridge:
         while True:
             try:
                 result = call()
-            except (LogUnavailable, LogFull) as error:
+            except (LogUnavailable, LogFull, LogRefused) as error:
                 self._stats.failed_appends += 1
                 if delay_s == BACKOFF_S_MIN:
                     self._report(

@@ -7,6 +7,7 @@ is that rule.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ import msgspec
 
 from processing.service_day import to_us
 
+UNIT_ID_MAX = 64
+"""Characters of the longest unit id that a district can have; a longer one is nobody's."""
 SEQ_MAX = 2**63 - 1
 """What the log's table holds; a larger seq is no seq."""
 RESET_SEQ = 100_000
@@ -39,7 +42,21 @@ def unit_of(mqtt_topic: str, district_id: str) -> str:
     parts = mqtt_topic.split("/")
     if len(parts) != 5 or parts[:3] != ["swept", "v1", district_id]:
         raise TopicError(f"{mqtt_topic!r} is not swept/v1/{district_id}/UNIT/KIND")
+    if len(parts[3]) > UNIT_ID_MAX:
+        raise TopicError(f"a unit's id has at most {UNIT_ID_MAX} characters, not {len(parts[3])}")
     return parts[3]
+
+
+def bounded(mqtt_topic: str) -> str:
+    """The topic, where any level that is too long for a unit has its first part, length and digest only."""
+    return "/".join(map(_bounded_level, mqtt_topic.split("/")))
+
+
+def _bounded_level(level: str) -> str:
+    if len(level) <= UNIT_ID_MAX:
+        return level
+    digest = hashlib.sha256(level.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{level[:UNIT_ID_MAX]}... ({len(level)} characters, SHA-256 {digest})"
 
 
 def ack_topic(district_id: str, unit_id: str) -> str:
@@ -57,7 +74,10 @@ def clock_topic(district_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DistrictClock:
-    """now = start + rate * (wall clock - wall), microseconds; the wall clock itself by default."""
+    """now = start + rate * (wall clock - wall), microseconds; the wall clock itself by default.
+
+    It stands still at the ends of `CLOCK_US`: a fast one would soon leave what a calendar and a database hold.
+    """
 
     start_us: int = 0
     rate: float = 1.0
@@ -65,9 +85,10 @@ class DistrictClock:
 
     def now_us(self, wall_now_us: int) -> int:
         """The district's time at a moment of the wall clock."""
-        if self.rate == 1.0:  # exact, where a float would not be
-            return self.start_us + wall_now_us - self.wall_us
-        return self.start_us + round(self.rate * (wall_now_us - self.wall_us))
+        passed_us = wall_now_us - self.wall_us
+        if self.rate != 1.0:  # else exact, where a float would not be
+            passed_us = round(self.rate * passed_us)
+        return min(max(self.start_us + passed_us, CLOCK_US[0]), CLOCK_US[1])
 
 
 class _Clock(msgspec.Struct):
@@ -78,6 +99,8 @@ class _Clock(msgspec.Struct):
 
 _clock_decoder = msgspec.json.Decoder(_Clock)
 RATE_MAX = 1e6
+CLOCK_US = (0, 7_258_118_400_000_000)
+"""1970 to 2200: outside of it no district's clock is set, nor runs."""
 
 
 def parse_clock(payload: bytes | None) -> DistrictClock:
@@ -92,7 +115,10 @@ def parse_clock(payload: bytes | None) -> DistrictClock:
         raise ClockError("not a district clock: start and wall need a zone")
     if not 0 < clock.rate <= RATE_MAX:
         raise ClockError(f"not a district clock: rate must be above 0 and at most {RATE_MAX:g}")
-    return DistrictClock(to_us(clock.start), clock.rate, to_us(clock.wall))
+    start_us, wall_us = to_us(clock.start), to_us(clock.wall)
+    if not all(CLOCK_US[0] <= moment_us < CLOCK_US[1] for moment_us in (start_us, wall_us)):
+        raise ClockError("not a district clock: start and wall must be from 1970 to 2199")
+    return DistrictClock(start_us, clock.rate, wall_us)
 
 
 # Which seq a message carries

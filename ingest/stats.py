@@ -21,6 +21,7 @@ class Stats:
     batches: int = 0
     payload_bytes: int = 0
     failed_appends: int = 0
+    refused: int = 0
     bad_topics: int = 0
     bad_clocks: int = 0
     connections: int = 0
@@ -53,6 +54,6 @@ class Stats:
             f"ingest: {self.acknowledged} acknowledged, {self.acknowledged / seconds:.0f}/s in {seconds:.0f} s, "
             f"lag {waiting}, to acknowledgement p50 {self.quantile_ms(0.5):.1f} ms "
             f"p99 {self.quantile_ms(0.99):.1f} ms, {self.batches} appends ({self.failed_appends} failed), "
-            f"{self.stale} to be redelivered, {self.bad_topics} bad topics, {self.bad_clocks} bad clocks, "
+            f"{self.stale} to be redelivered, {self.refused} refused by the log, {self.bad_topics} bad topics, {self.bad_clocks} bad clocks, "
             f"{self.connections} connections"
         )

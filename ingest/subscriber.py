@@ -90,6 +90,7 @@ class Subscriber:
         self._connection = 0
         self._connected = False
         self._stopping = threading.Event()
+        self._fault: BaseException | None = None
         self._delay_s = BACKOFF_S_MIN
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.settimeout(0)
@@ -112,7 +113,12 @@ class Subscriber:
         self._thread.start()
 
     def take(self, count_max: int, timeout_s: float) -> list[Arrival]:
-        """Up to `count_max` arrivals in order; an empty list when none came in time."""
+        """Up to `count_max` arrivals in order; an empty list when none came in time.
+
+        Raises what ended the network thread, if it has ended by a fault: nothing will come any more.
+        """
+        if self._fault is not None:
+            raise self._fault
         with self._arrived:
             if not self._inbox:
                 self._arrived.wait(timeout_s)
@@ -167,6 +173,12 @@ class Subscriber:
         return client
 
     def _run(self) -> None:
+        try:
+            self._connect_again_and_again()
+        except BaseException as fault:  # noqa: BLE001 - raised to whoever takes
+            self._fault = fault
+
+    def _connect_again_and_again(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._connect()
@@ -242,7 +254,7 @@ class Subscriber:
                     self._client.ack(arrival.mid, arrival.qos)
             with self._arrived:
                 self._held -= len(arrivals)
-                self._held_bytes -= sum(len(arrival.payload) for arrival in arrivals)
+                self._held_bytes -= sum(map(_size, arrivals))
             self._stats.stale += len(arrivals) - len(current)
             self._stats.acknowledged += len(current)
             self._stats.latencies([arrival.arrived_s for arrival in current], time.monotonic())
@@ -302,9 +314,14 @@ class Subscriber:
         self._stats.received += 1
         with self._arrived:
             self._held += 1
-            self._held_bytes += len(message.payload)
+            self._held_bytes += _size(arrival)
             self._inbox.append(arrival)
             self._arrived.notify()
+
+
+def _size(arrival: Arrival) -> int:
+    """Bytes in hand; a topic may have 64 KiB too."""
+    return len(arrival.payload) + len(arrival.mqtt_topic)
 
 
 def _text(message: mqtt.MQTTMessage) -> str:

@@ -24,6 +24,10 @@ class LogFull(Exception):  # noqa: N818 - says what is the case
     """The log holds as much as it may; nothing was appended. Trim it, or raise its bound."""
 
 
+class LogRefused(Exception):  # noqa: N818 - says what is the case
+    """The log can't hold one of these records or acks, now or ever; nothing was appended."""
+
+
 class LogTrimmed(Exception):  # noqa: N818 - says what is the case
     """A position lies below the oldest record that is kept: going on would skip records."""
 
@@ -61,7 +65,7 @@ class Log(Protocol):
     def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
         """Return once all envelopes and acks are durable, envelopes in order per key.
 
-        Raises LogUnavailable or LogFull and appends none otherwise; where the connection broke while
+        Raises LogUnavailable, LogFull or LogRefused and appends none otherwise; where the connection broke while
         committing, all may be there all the same, so who tries again appends at least once. `acks` are
         device acknowledgements by unit, true together with these envelopes: the table log writes them in
         the same transaction, a Kafka log to a compacted topic in the same producer transaction.

@@ -9,6 +9,7 @@ broker behind it.
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import psycopg
@@ -18,6 +19,7 @@ from streams.log import (
     NO_ACKS,
     Envelope,
     LogFull,
+    LogRefused,
     LogTrimmed,
     LogUnavailable,
     Record,
@@ -26,6 +28,8 @@ from streams.log import (
 
 PARTITIONS = 4
 CONNECT_S_MAX = 5
+REFUSED = ("22", "23", "54")
+"""SQLSTATE classes that are about the values themselves: data exception, integrity, program limit."""
 
 
 class TableLog:
@@ -58,17 +62,8 @@ class TableLog:
 
     def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
         """Return once all envelopes and acks are committed and flushed; see `Log.append`."""
-        rows = [
-            log_table.Row(
-                partition_of(envelope.key, self._partitions),
-                envelope.key,
-                envelope.mqtt_topic,
-                envelope.payload,
-                envelope.received_us,
-            )
-            for envelope in envelopes
-        ]
-        with self._connected() as connection, connection.transaction():
+        with self._connected() as connection, _refused(), connection.transaction():
+            rows = [self._row(envelope) for envelope in envelopes]
             if rows:
                 ends = log_table.lock_ends(connection, {row.partition for row in rows})
                 self._check_room(connection, rows)
@@ -136,6 +131,12 @@ class TableLog:
                 connection.close()
         self._connection = self._listener = None
 
+    def _row(self, envelope: Envelope) -> log_table.Row:
+        partition = partition_of(envelope.key, self._partitions)
+        return log_table.Row(
+            partition, envelope.key, envelope.mqtt_topic, envelope.payload, envelope.received_us
+        )
+
     def _check_room(self, connection: psycopg.Connection, rows: Sequence[log_table.Row]) -> None:
         if self._records_max is None and self._bytes_max is None:
             return
@@ -159,5 +160,18 @@ class TableLog:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise LogUnavailable(f"the log's database can't be used now: {error}".strip()) from error
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(REFUSED):
+            raise LogRefused(f"the log's database refuses it: {error}".strip()) from error
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
+            raise LogUnavailable(f"the log's database can't be used now: {error}".strip()) from error
+        raise
+
+
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """What can't even be written for the database: no UTF-8, or a number that is too large."""
+    try:
+        yield
+    except (UnicodeError, OverflowError, struct.error) as error:
+        raise LogRefused(f"the log can't hold it: {error}") from error

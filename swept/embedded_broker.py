@@ -3,6 +3,9 @@
 A process of its own so that it doesn't hold our interpreter's lock and can be killed. It keeps sessions,
 retained messages and queues in memory: whoever kills it loses them, which is why devices keep their
 reports until ingest acknowledges them by `.../ack`. It ends when we do: it reads a pipe that we hold.
+
+A broker that runs and lets nobody in is no better than a dead one. So while started, a thread asks it as a
+client would, and kills one that doesn't answer; who calls `ensure` (the supervisor does) starts it again.
 """
 
 from __future__ import annotations
@@ -17,12 +20,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from swept.mqtt_probe import answers
+
 START_S_MAX = 15.0
 STOP_S_MAX = 5.0
-RESTART_DELAY_S_MAX = 10.0
+PROBE_EVERY_S = 2.0
+PROBES_MAX = 3
+"""So many in a row without an answer, each up to 5 s long, and it is killed: a busy machine is slow, not dead."""
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """A broker that refuses a payload cuts the device off again and again; ingest refuses above 1 MiB itself."""
 
@@ -68,11 +76,14 @@ IotCoreBroker(**json.loads(sys.argv[1])).run_forever()
 class EmbeddedBroker:
     """One broker on one port of 127.0.0.1; port 0 takes a free one and keeps it over restarts."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, report: Callable[[str], None] = lambda _: None) -> None:
         self.port = port
+        self._report = report
         self._mutex = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._config: Path | None = None
+        self._watcher: threading.Thread | None = None
+        self._stopped = threading.Event()
 
     @property
     def url(self) -> str:
@@ -96,6 +107,10 @@ class EmbeddedBroker:
                 raise OSError(f"port {self.port} of 127.0.0.1 is in use; stop what uses it or take another")
             self._process = self._spawn()
             self._wait_ready()
+            if self._watcher is None:
+                self._stopped.clear()
+                self._watcher = threading.Thread(target=self._watch, name="broker-watch", daemon=True)
+                self._watcher.start()
             return self.url
 
     def ensure(self) -> str:
@@ -117,6 +132,11 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """End the process; safe to call twice."""
+        self._stopped.set()
+        with self._mutex:
+            watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.join()
         with self._mutex:
             process = self._process
             if process is None:
@@ -134,6 +154,29 @@ class EmbeddedBroker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _watch(self) -> None:
+        """Ask again and again whether it lets a client in; kill it when it doesn't."""
+        asked: int | None = None
+        failures = 0
+        while not self._stopped.wait(PROBE_EVERY_S):
+            pid = self.pid
+            if pid is None or pid != asked:
+                asked, failures = pid, 0
+            if pid is None or answers(self.port):
+                failures = 0
+                continue
+            failures += 1
+            if failures >= PROBES_MAX and self._end_deaf(pid):
+                self._report(f"the MQTT broker (process {pid}) lets no client in any more; it was ended")
+
+    def _end_deaf(self, pid: int) -> bool:
+        """Kill this very process; False where another has taken its place meanwhile."""
+        with self._mutex:
+            if self._stopped.is_set() or self.pid != pid:
+                return False
+            self.kill()
+            return True
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         descriptor, name = tempfile.mkstemp(prefix="swept-broker-", suffix=".toml")

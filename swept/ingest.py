@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 RECEIVE_MAXIMUM_MAX = 65_535
 LOG_RETRY_S = 1.0
+NAME_MAX = 100
+NAME_LACKS = frozenset("/+#$ ")
+"""What a district's id, a client id and a group can't hold."""
 
 
 def ingest(
@@ -69,6 +72,9 @@ def ingest(
 
     settings = _with(read_settings(), store_url=store, mqtt_url=mqtt, log_url=log)
     district_id = district or _district_id(settings.district_folder)
+    name = client_id or f"swept-ingest-{district_id}"
+    for option, value in (("--district", district_id), ("--client-id", name), ("--group", group)):
+        _check_name(option, value)
     if group is not None and client_id is None:
         raise UserError("--group needs a --client-id for each member; two sessions of one id end each other.")
     with _stop_signals() as stopping, services(settings) as where:
@@ -76,8 +82,16 @@ def ingest(
         if opened is None:
             return
         with contextlib.closing(opened):
-            name = client_id or f"swept-ingest-{district_id}"
             _run(opened, where.mqtt_url, district_id, name, group, receive_maximum, stats, stopping)
+
+
+def _check_name(option: str, value: str | None) -> None:
+    """Topics and subscriptions are made of it, and some brokers fail over a client id that is like either."""
+    if value is None or (0 < len(value) <= NAME_MAX and not NAME_LACKS & set(value) and value.isprintable()):
+        return
+    raise UserError(
+        f"{option} {value[:NAME_MAX]!r} can't be used: give it 1 to {NAME_MAX} characters without / + # $ or space."
+    )
 
 
 def _with(settings: Settings, **urls: str | None) -> Settings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -34,17 +35,26 @@ class Settings(BaseModel):
     @field_validator("home", "district")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        try:
+            return None if value is None else value.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError(f"{value} names no user's home; write the whole path") from None
 
     @field_validator("store_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        return _with_scheme(value, ("postgresql://", "postgres://"))
+        given = _with_scheme(value, ("postgresql://", "postgres://"))
+        if given is not None:
+            _check_postgres(given.get_secret_value())
+        return given
 
     @field_validator("mqtt_url")
     @classmethod
     def _mqtt(cls, value: SecretStr | None) -> SecretStr | None:
-        return _with_scheme(value, ("mqtt://", "mqtts://"))
+        given = _with_scheme(value, ("mqtt://", "mqtts://"))
+        if given is not None:
+            _check_mqtt(given.get_secret_value())
+        return given
 
     @field_validator("log_url")
     @classmethod
@@ -61,6 +71,48 @@ def _with_scheme(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr
     if value is not None and not value.get_secret_value().startswith(schemes):
         raise ValueError(f"must start with {' or '.join(schemes)}")
     return value
+
+
+def _check_postgres(url: str) -> None:
+    """Raise ValueError, without any part of the URL, where libpq or a resolver would choke on it."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(url)
+        for host in str(parts.get("host") or "").split(","):
+            if not host.startswith("/"):
+                _check_host(host)
+        for port in filter(None, str(parts.get("port") or "").split(",")):
+            _check_port(int(port))
+    except (psycopg.ProgrammingError, ValueError):
+        raise ValueError(
+            "is no PostgreSQL URL; write postgresql://user:password@host:5432/database, with %25 for each % of "
+            "the password"
+        ) from None
+
+
+def _check_mqtt(url: str) -> None:
+    """Raise ValueError, without any part of the URL, where it names no host or port to connect to."""
+    try:
+        parts = urlsplit(url)
+        _check_host(parts.hostname or " ")
+        _check_port(1883 if parts.port is None else parts.port)
+    except ValueError:
+        raise ValueError(
+            "is no broker's URL; write mqtt://host:1883, or mqtts://user:password@host:8883 for TLS"
+        ) from None
+
+
+def _check_host(host: str) -> None:
+    host.encode("idna")  # a UnicodeError is a ValueError
+    if any(char.isspace() for char in host):
+        raise ValueError
+
+
+def _check_port(port: int) -> None:
+    if not 0 < port < 65_536:
+        raise ValueError
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,11 +62,11 @@ def services(settings: Settings) -> Iterator[Services]:
 @contextmanager
 def embedded(home: Path, mqtt_port: int | None = None) -> Iterator[tuple[str, str, Supervisor]]:
     """Store, broker and a supervisor of more, all in one folder; others can join by its runtime.json."""
-    home.mkdir(parents=True, exist_ok=True)
+    _make_home(home)
     port = mqtt_port if mqtt_port is not None else MQTT_PORT if _is_free(MQTT_PORT) else 0
     with (
         EmbeddedPostgres(home / "postgres") as postgres,
-        EmbeddedBroker(port) as broker,
+        EmbeddedBroker(port, _warn) as broker,
         Supervisor(home) as supervisor,
     ):
         with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -93,7 +94,7 @@ def connect(store_url: str) -> psycopg.Connection[Any]:
     """A connection in autocommit, or the user's error that the store can't be reached."""
     try:
         return psycopg.connect(store_url, autocommit=True, connect_timeout=CONNECT_S_MAX)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1]
         raise UserError(
             f"the store can't be reached ({reason}); start it, or correct SWEPT_STORE_URL."
@@ -136,6 +137,20 @@ def _schema_errors() -> Iterator[None]:
         yield
     except SchemaError as error:
         raise UserError(f"{error}.") from None
+
+
+def _make_home(home: Path) -> None:
+    try:
+        (home / "postgres").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{home} can't be the folder of the embedded servers ({error.strerror}); set SWEPT_HOME to one that "
+            "you may write to."
+        ) from None
+
+
+def _warn(line: str) -> None:
+    print(f"swept: {line}", file=sys.stderr, flush=True)
 
 
 def _is_free(port: int) -> bool:

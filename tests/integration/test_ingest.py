@@ -354,6 +354,18 @@ def test_it_says_that_it_waits_for_a_store_that_is_not_up_and_ends_when_told(
     assert process.wait(WAIT_S) == 0
 
 
+@pytest.mark.parametrize(
+    "option", ["--district=a/b", "--district=#", "--district=" + "a" * 101, "--client-id=a/b", "--group=a+b"]
+)
+def test_a_name_that_topics_or_brokers_do_not_bear_is_refused_before_anything_starts(option: str) -> None:
+    command = [sys.executable, "-m", "swept.main", "ingest", "--mqtt=mqtt://127.0.0.1:1", option]
+    command += ["--store=postgresql://127.0.0.1:1/x", "--client-id=x"][: 1 if "client" in option else 2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"swept: {option.partition('=')[0]} '")
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_store_and_its_acks_agree_after_it_all(
     running: ExitStack, broker: EmbeddedBroker, store_url: str, connection: psycopg.Connection
 ) -> None:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from streams.log import Envelope, Log, LogFull, LogTrimmed, LogUnavailable, Record, partition_of
+from streams.log import (
+    Envelope,
+    Log,
+    LogFull,
+    LogRefused,
+    LogTrimmed,
+    LogUnavailable,
+    Record,
+    partition_of,
+)
 from streams.table_log import TableLog
 from swept.embedded_postgres import EmbeddedPostgres
 
@@ -211,6 +220,42 @@ def test_the_number_of_partitions_stays_what_it_was_when_the_log_was_made(store_
         pass
     with contextlib.closing(TableLog(store_url, partitions=9)) as log:
         assert log.partitions == 4
+
+
+@pytest.mark.parametrize(
+    ("poison", "acks"),
+    [
+        (Envelope("u", "a\0b", b"", 1), {}),
+        (Envelope("u", "a\ud800", b"", 1), {}),
+        (Envelope("\ud800", "t", b"", 1), {}),
+        (Envelope("u", "t", b"", 2**63), {}),
+        (Envelope("u", "t", b"", 1), {"u": 2**63}),
+        (Envelope("u", "t", b"", 1), {"\0": 1}),
+        # An index takes no more than about 2,700 bytes, after compression.
+        (Envelope("u", "t", b"", 1), {"".join(map(chr, range(0x4E00, 0x4E00 + 7_000))): 1}),
+    ],
+)
+def test_what_the_database_can_not_hold_is_refused_whole_and_the_log_goes_on(
+    store_url: str, poison: Envelope, acks: dict[str, int]
+) -> None:
+    with contextlib.closing(TableLog(store_url)) as log:
+        with pytest.raises(LogRefused):
+            log.append([envelope("a", 1), poison], {"a": 1, **acks})
+        assert sum(log.ends().values()) == 0
+        log.append([envelope("a", 1)], {"a": 1})
+        assert log.acks(["a"]) == {"a": 1}
+
+
+def test_a_database_that_only_reads_is_unavailable_not_refusing(
+    store_url: str, connection: psycopg.Connection
+) -> None:
+    with contextlib.closing(TableLog(store_url)) as log:
+        log.append([envelope("a", 1)])
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # type: ignore[arg-type]
+        log.close()
+        with pytest.raises(LogUnavailable, match="read-only"):
+            log.append([envelope("a", 2)])
 
 
 def test_a_database_that_is_not_there_is_unavailable(tmp_path: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from swept.errors import UserError
+from swept.mqtt_probe import answers as answers_mqtt
 from swept.settings import Settings, read_settings
 from swept.supervisor import running
 from swept.wiring import broker_url, connect, embedded, open_log, services, store_connection
@@ -68,6 +72,41 @@ def test_a_store_and_a_broker_that_are_killed_come_back_where_they_were(tmp_path
         assert found is not None
         assert found["programs"] == supervisor.pids
         assert set(before.values()).isdisjoint(supervisor.pids.values())
+
+
+def test_a_broker_that_one_client_makes_deaf_to_all_others_is_started_again(tmp_path: Path) -> None:
+    with embedded(tmp_path, mqtt_port=0) as (_, mqtt_url, supervisor):
+        port = int(mqtt_url.rpartition(":")[2])
+        before = supervisor.pids
+        deadline = time.monotonic() + 60
+        while answers_mqtt(port):  # rumqttd 0.20 panics over such an id when it comes again
+            try_to_connect(port, "a/b")
+            assert time.monotonic() < deadline
+        assert "broker" not in supervisor.restarts, "it still runs, and that is the trouble"
+        while "broker" not in supervisor.restarts or not answers_mqtt(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert supervisor.pids["broker"] != before["broker"]
+        assert supervisor.pids["store"] == before["store"]
+
+
+def try_to_connect(port: int, client_id: str) -> None:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
+    with contextlib.suppress(OSError):
+        client.connect("127.0.0.1", port)
+        while client.loop(0.5) == mqtt.MQTT_ERR_SUCCESS and not client.is_connected():
+            pass
+        client.disconnect()
+
+
+@pytest.mark.parametrize("place", ["a file", "/proc/x", "/proc/version/x", "/" + "x" * 300])
+def test_a_home_that_can_not_be_one_is_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").touch()
+    with (
+        pytest.raises(UserError, match=r"can't be the folder of the embedded servers .* set SWEPT_HOME"),
+        services(settings_of(tmp_path / place)),
+    ):
+        pass
 
 
 def test_a_store_without_the_schema_says_which_command_makes_it(tmp_path: Path) -> None:

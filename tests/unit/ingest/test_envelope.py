@@ -6,13 +6,16 @@ from hypothesis import strategies as st
 
 from ingest.envelope import (
     AHEAD_MAX,
+    CLOCK_US,
     LOST_US,
     SEQ_MAX,
+    UNIT_ID_MAX,
     ClockError,
     DistrictClock,
     Frontier,
     TopicError,
     advance,
+    bounded,
     parse_clock,
     seqs_of,
     unit_of,
@@ -25,11 +28,38 @@ def test_the_key_is_the_unit_in_the_topic() -> None:
 
 
 @pytest.mark.parametrize(
-    "topic", ["", "swept/v1/other/u/fix", "swept/v1/zhanqian/u", "swept/v1/zhanqian/u/a/b"]
+    "topic",
+    [
+        "",
+        "swept/v1/other/u/fix",
+        "swept/v1/zhanqian/u",
+        "swept/v1/zhanqian/u/a/b",
+        f"swept/v1/zhanqian/{'u' * (UNIT_ID_MAX + 1)}/fix",
+    ],
 )
 def test_a_topic_of_another_form_has_no_key(topic: str) -> None:
     with pytest.raises(TopicError):
         unit_of(topic, "zhanqian")
+
+
+def test_the_longest_unit_of_a_district_has_a_key() -> None:
+    assert unit_of(f"swept/v1/zhanqian/{'车' * UNIT_ID_MAX}/fix", "zhanqian") == "车" * UNIT_ID_MAX
+
+
+@pytest.mark.parametrize("unit", ["", "u", "车" * UNIT_ID_MAX])
+def test_a_topic_with_a_unit_of_usual_length_stays_as_it_is(unit: str) -> None:
+    assert bounded(f"swept/v1/d/{unit}/fix") == f"swept/v1/d/{unit}/fix"
+
+
+@given(st.text(min_size=UNIT_ID_MAX + 1, max_size=30_000), st.text(min_size=UNIT_ID_MAX + 1, max_size=70))
+def test_a_long_topic_is_bounded_names_no_unit_and_is_told_from_another(one: str, other: str) -> None:
+    topics = [bounded(f"swept/v1/d/{unit.replace('/', '-')}/fix") for unit in (one, other)]
+    for topic in topics:
+        assert len(topic) < 3 * UNIT_ID_MAX
+        assert topic.startswith("swept/v1/d/")
+        with pytest.raises(TopicError):
+            unit_of(topic, "d")
+    assert (topics[0] == topics[1]) == (one.replace("/", "-") == other.replace("/", "-"))
 
 
 @pytest.mark.parametrize(
@@ -139,8 +169,16 @@ def test_no_clock_is_the_wall_clock() -> None:
         b'{"start":"2013-05-01T06:00:00","rate":1.0,"wall":"2026-01-01T00:00:00Z"}',
         b'{"start":"2013-05-01T06:00:00Z","rate":0,"wall":"2026-01-01T00:00:00Z"}',
         b'{"start":"2013-05-01T06:00:00Z","rate":1e9,"wall":"2026-01-01T00:00:00Z"}',
+        b'{"start":"9999-12-31T00:00:00Z","rate":1.0,"wall":"2026-01-01T00:00:00Z"}',
+        b'{"start":"2013-05-01T06:00:00Z","rate":1e6,"wall":"0001-01-01T00:00:00Z"}',
     ],
 )
 def test_a_bad_clock_is_refused(payload: bytes) -> None:
     with pytest.raises(ClockError, match="not a district clock"):
         parse_clock(payload)
+
+
+def test_a_fast_clock_stands_still_where_a_calendar_and_a_database_end() -> None:
+    clock = parse_clock(b'{"start":"2013-05-01T06:00:00Z","rate":1e6,"wall":"1970-01-01T00:00:00Z"}')
+    assert clock.now_us(1_760_000_000_000_000) == CLOCK_US[1]
+    assert clock.now_us(-1_760_000_000_000_000) == CLOCK_US[0]

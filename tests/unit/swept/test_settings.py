@@ -41,6 +41,34 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ({"SWEPT_STORE_URL": "mysql://u:hunter2@x"}, "SWEPT_STORE_URL: must start with postgresql://"),
         ({"SWEPT_MQTT_URL": "http://x"}, "SWEPT_MQTT_URL: must start with mqtt://"),
         ({"SWEPT_LOG_URL": "redis://x"}, "SWEPT_LOG_URL: must start with kafka://"),
+        ({"SWEPT_HOME": "~nobody-of-that-name/x"}, "SWEPT_HOME: ~nobody-of-that-name/x names no user's home"),
+        *(
+            ({"SWEPT_STORE_URL": url}, "SWEPT_STORE_URL: is no PostgreSQL URL; write postgresql://")
+            for url in (
+                "postgresql://%zz",
+                "postgresql://swept:hunter2%zz@db/swept",
+                "postgresql://swept:hunter2@db/swept?foo=1",
+                "postgresql://[::1",
+                "postgresql://db:x/swept",
+                "postgresql://db:99999/swept",
+                f"postgresql://{'a' * 80}/swept",
+                "postgresql://\ud800/swept",
+            )
+        ),
+        *(
+            ({"SWEPT_MQTT_URL": url}, "SWEPT_MQTT_URL: is no broker's URL; write mqtt://host:1883")
+            for url in (
+                "mqtt://",
+                "mqtt://h:x",
+                "mqtt://h:99999",
+                "mqtt://h:0",
+                "mqtt://h:-1",
+                "mqtt://[::1",
+                "mqtts://swept:hunter2@:8883",
+                f"mqtt://{'a' * 80}",
+                "mqtt://a b",
+            )
+        ),
     ],
 )
 def test_a_wrong_setting_says_what_to_do_and_shows_no_secret(environ: dict[str, str], message: str) -> None:
@@ -48,6 +76,23 @@ def test_a_wrong_setting_says_what_to_do_and_shows_no_secret(environ: dict[str, 
         read_settings(environ)
     assert message in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql:///swept?host=%2Ftmp%2Fx", "postgres://u:p%25@a,b:5432,5433/d", "postgresql://[::1]:5432/d"],
+)
+def test_urls_that_libpq_understands_are_taken_as_they_are(url: str) -> None:
+    taken = read_settings({"SWEPT_STORE_URL": url}).store_url
+    assert taken is not None
+    assert taken.get_secret_value() == url
+
+
+@pytest.mark.parametrize("url", ["mqtt://h", "mqtts://u:p@h:8883", "mqtt://[::1]:1883", "mqtt://车.cn"])
+def test_brokers_are_taken_as_they_are(url: str) -> None:
+    taken = read_settings({"SWEPT_MQTT_URL": url}).mqtt_url
+    assert taken is not None
+    assert taken.get_secret_value() == url
 
 
 def test_a_relative_home_is_made_absolute() -> None:
