@@ -1,10 +1,10 @@
 """The device contract, version 1: a message's bytes become reports and rejections, never an exception.
 
-A good message takes the fast path: msgspec decodes it whole into typed values. Where that fails, or an
-element is refused, the slow path walks the array with the standard library's scanner, which gives every
-element its own original bytes and reads what JSON doesn't have (NaN, 1e400). So each element of an array ends
-as exactly one `Report` or `Rejection`, and one bad fix never loses a good one beside it; where the syntax
-itself breaks, what came before counts and the rest is one rejection.
+A good message takes the fast path: msgspec decodes it whole into typed values within their bounds. Where that
+fails, or an element is refused, the slow path takes it apart (elements.py): each element ends as exactly one
+`Report` or `Rejection` with its own original bytes, so a bad report never loses a good one beside it. Only
+time, place, unit and district can refuse a report; any other field that can't be read is unknown, and what
+was sent stays in `extra`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -21,6 +22,18 @@ import msgspec
 
 from processing.datum import to_wgs84
 from processing.district import District, Unit
+from processing.elements import elements
+from processing.fields import (
+    ACCURACY_M_MAX,
+    HEADING_DEG_MAX,
+    PERCENT_MAX,
+    READ,
+    SATELLITES_MAX,
+    SEQ_MAX,
+    SEQ_MIN,
+    SPEED_KMH_MAX,
+    US_PER_MS,
+)
 from processing.fix import EQUIPMENT, LEVELS, Kind, Reason, Rejection, Report
 from processing.rules import Rules
 from processing.service_day import US, to_us
@@ -30,15 +43,11 @@ PAYLOAD_BYTES_MAX = 1 << 20
 PAYLOAD_BYTES_KEPT = 64 << 10
 #: Reports in one message.
 REPORTS_MAX = 1_000
-#: Beyond these a value is a device's way of saying that it doesn't know.
-SPEED_KMH_MAX = 500.0
-ACCURACY_M_MAX = 100_000.0
-SATELLITES_MAX = 1_000
 #: Degrees around (0, 0), about a metre: a receiver without a position.
 _NULL_DEG = 1e-5
 _DETAIL_MAX = 200
-_US_PER_MS = 1_000
 
+_TOO_MANY = f"more than {REPORTS_MAX} reports; send smaller arrays"
 _KINDS = {"fix": Kind.FIX, "equipment": Kind.EQUIPMENT}
 
 
@@ -70,27 +79,28 @@ class _Refusal(NamedTuple):
     detail: str
 
 
+_Percent = Annotated[float, msgspec.Meta(ge=0, le=PERCENT_MAX)]
+_Seq = Annotated[int, msgspec.Meta(ge=SEQ_MIN, le=SEQ_MAX)]
+
+
 class _Equipment(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     engine: bool | None = None
     brush: bool | None = None
     spray: bool | None = None
     fan: bool | None = None
     working: bool | None = None
-    hopper_pct: float | None = None
-    water_pct: float | None = None
-
-
-_Seq = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    hopper_pct: _Percent | None = None
+    water_pct: _Percent | None = None
 
 
 class _Fix(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     time: datetime | int | float | None = None
     lon: float | None = None
     lat: float | None = None
-    speed_kmh: float | None = None
-    heading_deg: float | None = None
-    accuracy_m: float | None = None
-    satellites: int | None = None
+    speed_kmh: Annotated[float, msgspec.Meta(ge=0, le=SPEED_KMH_MAX)] | None = None
+    heading_deg: Annotated[float, msgspec.Meta(ge=0, le=HEADING_DEG_MAX)] | None = None
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=ACCURACY_M_MAX)] | None = None
+    satellites: Annotated[int, msgspec.Meta(ge=0, le=SATELLITES_MAX)] | None = None
     seq: _Seq | None = None
     historical: bool | None = None
     equipment: _Equipment | None = None
@@ -135,6 +145,17 @@ def decode(mqtt_topic: str, payload: bytes, received_us: int, directory: Directo
     if kind_name == "online":
         return reader.presence(payload)
     return reader.reports(payload, _KINDS[kind_name])
+
+
+def originals(
+    mqtt_topic: str, payload: bytes, received_us: int, directory: Directory
+) -> tuple[tuple[Report, bytes], ...]:
+    """The reports of a message as `decode` gives them, each with its own bytes; slower."""
+    unit_id, kind_name, refusal = _address(mqtt_topic, directory)
+    if refusal is not None or kind_name not in _KINDS or len(payload) > PAYLOAD_BYTES_MAX:
+        return ()
+    found = _Reader(mqtt_topic, received_us, unit_id, directory).outcomes(payload, _KINDS[kind_name])
+    return tuple((outcome, original) for original, outcome in found if isinstance(outcome, Report))
 
 
 def _address(mqtt_topic: str, directory: Directory) -> tuple[str, str, _Refusal | None]:
@@ -197,29 +218,38 @@ class _Reader:
         return Decoded(tuple(reports))
 
     def _slow(self, payload: bytes, kind: Kind) -> Decoded:
-        elements = list(_elements(payload))
-        if len(elements) > REPORTS_MAX:
-            refusal = _Refusal(Reason.TOO_MANY, f"more than {REPORTS_MAX} reports; send smaller arrays")
-            return Decoded(rejections=(self.rejection(refusal, payload),))
         reports: list[Report] = []
         rejections: list[Rejection] = []
-        for original, value in elements:
-            outcome = value if isinstance(value, _Refusal) else self._element(value, kind)
+        for original, outcome in self.outcomes(payload, kind):
             if isinstance(outcome, Report):
                 reports.append(outcome)
             else:
                 rejections.append(self.rejection(outcome, original))
         return Decoded(tuple(reports), tuple(rejections))
 
+    def outcomes(self, payload: bytes, kind: Kind) -> list[tuple[bytes, Report | _Refusal]]:
+        """What becomes of each element, beside its original bytes."""
+        found: list[tuple[bytes, Report | _Refusal]] = []
+        values = 0
+        for element in elements(payload):
+            values += element.broken is None
+            if values > REPORTS_MAX:
+                return [(payload, _Refusal(Reason.TOO_MANY, _TOO_MANY))]
+            if element.broken is not None:
+                found.append((element.original, _Refusal(Reason.NOT_JSON, _plain(element.broken))))
+            else:
+                found.append((element.original, self._element(element.value, kind)))
+        return found
+
     def _element(self, value: object, kind: Kind) -> Report | _Refusal:
         if not isinstance(value, dict):
             return _Refusal(Reason.NOT_AN_OBJECT, "a report is a JSON object, or an array of them")
-        try:
-            known, extra = _split(value, kind)
-            message = msgspec.convert(known, _TYPES[kind])
-        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
-            return _Refusal(Reason.BAD_FIELD, _shown(str(error))[1:-1])
-        return self.report(message, kind, extra)
+        extra: dict[str, Any] = {}
+        told = _told(value, _FIELDS[kind], extra)
+        for name, reason in _NEEDED.items():
+            if name in extra and name in _FIELDS[kind]:
+                return _Refusal(reason, f"{name} {_plain(repr(extra[name]))} can't be read")
+        return self.report(_TYPES[kind](**told), kind, _text(extra) if extra else None)
 
     def report(self, message: Any, kind: Kind, extra: str | None) -> Report | _Refusal:  # noqa: ANN401
         """The report in a typed message (`_Fix` or `_Status`), or why it is refused."""
@@ -235,7 +265,7 @@ class _Reader:
         if isinstance(position, _Refusal):
             return position
         equipment = message.equipment or _NO_EQUIPMENT
-        satellites = message.satellites
+        heading_deg = message.heading_deg
         return Report(
             self.unit_id,
             Kind.FIX,
@@ -243,10 +273,10 @@ class _Reader:
             self.received_us,
             position[0],
             position[1],
-            _within(message.speed_kmh, SPEED_KMH_MAX),
-            _heading(message.heading_deg),
-            _within(message.accuracy_m, ACCURACY_M_MAX),
-            satellites if satellites is None or 0 <= satellites <= SATELLITES_MAX else None,
+            message.speed_kmh,
+            heading_deg if heading_deg is None else heading_deg % 360.0,
+            message.accuracy_m,
+            message.satellites,
             message.seq,
             message.historical or False,
             equipment.engine,
@@ -254,8 +284,8 @@ class _Reader:
             equipment.spray,
             equipment.fan,
             equipment.working,
-            _within(equipment.hopper_pct, 100.0),
-            _within(equipment.water_pct, 100.0),
+            equipment.hopper_pct,
+            equipment.water_pct,
             extra,
         )
 
@@ -278,11 +308,11 @@ class _Reader:
                 return _Refusal(Reason.NO_ZONE, f"time {time.isoformat()} has no zone; add Z or +08:00")
             moment_us = to_us(time)
         elif isinstance(time, int):
-            moment_us = time * _US_PER_MS
-        elif math.isfinite(time):
-            moment_us = round(time * _US_PER_MS)
+            moment_us = time * US_PER_MS
+        elif math.isfinite(time * US_PER_MS):
+            moment_us = round(time * US_PER_MS)
         else:
-            return _Refusal(Reason.BAD_FIELD, "time is not a finite number")
+            return _Refusal(Reason.BAD_FIELD, "time is not a finite number of milliseconds")
         return self._timely(moment_us)
 
     def _timely(self, moment_us: int) -> int | _Refusal:
@@ -317,8 +347,6 @@ class _Reader:
         }
         if message.equipment is None and all(value is None for value in told.values()):
             return _Refusal(Reason.BAD_FIELD, "nothing is said of any equipment")
-        for name in LEVELS:
-            told[name] = _within(told[name], 100.0)
         return Report(
             self.unit_id,
             Kind.EQUIPMENT,
@@ -331,94 +359,52 @@ class _Reader:
         )
 
 
-def _within(value: float | None, value_max: float) -> float | None:
-    """The value, or None (unknown) where it is negative, not finite or absurd: devices send -1 or 9999."""
-    return value if value is not None and 0.0 <= value <= value_max else None
+#: Fields that refuse a report where they can't be read.
+_NEEDED = {
+    "unit": Reason.WRONG_UNIT,
+    "district": Reason.WRONG_DISTRICT,
+    **dict.fromkeys(("time", "lon", "lat"), Reason.BAD_FIELD),
+}
 
 
-def _heading(heading_deg: float | None) -> float | None:
-    """The heading in [0, 360), unknown outside [0, 360]."""
-    if heading_deg is None or not 0.0 <= heading_deg <= 360.0:
-        return None
-    return heading_deg % 360.0
+def _told(value: Mapping[str, Any], fields: AbstractSet[str], extra: dict[str, Any]) -> dict[str, Any]:
+    """The contract's fields as they are read; all other keys, and values that can't be read, go to `extra`.
 
-
-def _split(value: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], str | None]:
-    """The contract's keys, and all others as sorted JSON text (None where there are none)."""
-    fields = _FIELDS[kind]
-    known = {key: inner for key, inner in value.items() if key in fields}
-    extra = {key: inner for key, inner in value.items() if key not in fields}
-    equipment = known.get("equipment")
-    if isinstance(equipment, dict):
-        known["equipment"] = {key: inner for key, inner in equipment.items() if key in _EQUIPMENT_FIELDS}
-        unknown = {key: inner for key, inner in equipment.items() if key not in _EQUIPMENT_FIELDS}
-        if unknown:
-            extra["equipment"] = unknown
-    return known, msgspec.json.encode(extra, order="sorted").decode() if extra else None
-
-
-def _integer(digits: str) -> int | float:
-    """Python refuses to read integers of thousands of digits; beyond 64 bits a float is close enough."""
-    return int(digits) if len(digits) < 20 else float(digits)
-
-
-_SCANNER = json.JSONDecoder(parse_int=_integer)
-_SPACE = " \t\n\r"
-
-
-def _elements(payload: bytes) -> Iterable[tuple[bytes, object]]:
-    """Each element's original bytes and its value, or a refusal where it isn't JSON; ends past the bound.
-
-    Bytes that aren't UTF-8 are smuggled through as surrogates, so that they spoil their own element only.
+    What is read is what the fast path makes of the same value, and besides what devices send in its stead:
+    1 and 0 for a state, 14.0 for an integer, a leap second.
     """
-    text = payload.decode("utf-8", "surrogateescape")
-    at = _skip(text, 0)
-    if not text.startswith("[", at):
-        yield _scan(text, at, 0)[0]
-        return
-    at = _skip(text, at + 1)
-    count = 0
-    closed = text.startswith("]", at)
-    while not closed and count <= REPORTS_MAX:
-        element, end = _scan(text, at, None)
-        yield element
-        count += 1
-        if end < 0:
-            return
-        at = _skip(text, end)
-        closed = text.startswith("]", at)
-        if not closed and not text.startswith(",", at):
-            break
-        at = _skip(text, at + (not closed))
-    if count <= REPORTS_MAX and (not closed or _skip(text, at + 1) != len(text)):
-        yield _bytes(text[at:]), _Refusal(Reason.NOT_JSON, f"the array breaks at character {at}")
+    told: dict[str, Any] = {}
+    for name, inner in value.items():
+        if name not in fields:
+            extra[name] = inner
+        elif name == "equipment" and isinstance(inner, dict):
+            unread: dict[str, Any] = {}
+            told[name] = _Equipment(**_told(inner, _EQUIPMENT_FIELDS, unread))
+            if unread:
+                extra[name] = unread
+        elif inner is not None:
+            read = READ[name](inner)
+            if read is None:
+                extra[name] = inner
+            else:
+                told[name] = read
+    return told
 
 
-def _scan(text: str, at: int, start: int | None) -> tuple[tuple[bytes, object], int]:
-    """The value at a place and where it ends (-1: nowhere). With `start` it must be all of the text."""
+def _text(extra: dict[str, Any]) -> str:
+    """What was sent besides, as sorted JSON text; numbers that JSON doesn't have are text in it."""
+    for name, value in extra.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            extra[name] = str(value)
     try:
-        value, end = _SCANNER.raw_decode(text, at)
-    except (ValueError, RecursionError) as error:
-        refusal = _Refusal(Reason.NOT_JSON, _shown(str(error))[1:-1])
-        return (_bytes(text[at if start is None else start :]), refusal), -1
-    if start is not None and _skip(text, end) != len(text):
-        return (_bytes(text), _Refusal(Reason.NOT_JSON, f"more follows the report at character {end}")), -1
-    original = _bytes(text[at:end] if start is None else text)
-    try:
-        original.decode()
-    except UnicodeDecodeError:
-        return (original, _Refusal(Reason.NOT_JSON, "not UTF-8")), end
-    return (original, value), end
+        return msgspec.json.encode(extra, order="sorted").decode()
+    except UnicodeEncodeError:  # half of a surrogate pair: only escaped it is text
+        return json.dumps(extra, sort_keys=True, separators=(",", ":"))
 
 
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _SPACE:
-        at += 1
-    return at
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _plain(text: str) -> str:
+    """Foreign words for a person, without quotes around them."""
+    return _shown(text)[1:-1]
 
 
 def _shown(text: str) -> str:

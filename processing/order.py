@@ -62,7 +62,7 @@ def resolve(existing: Mapping[Identity, Report], incoming: Iterable[Report]) -> 
 
 
 def _conflict(content: bytes, report: Report) -> Rejection:
-    """The loser; a report doesn't know its original bytes, so its canonical ones stand for them."""
+    """The loser by its canonical bytes: a report doesn't know those it came with, who has the log does."""
     return Rejection(
         reason=Reason.CONFLICT,
         detail=f"another {report.kind.name.lower()} with device time {report.fix_time_us} us counts instead",

@@ -19,21 +19,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from processing.decode import Decoded, Directory, decode
+from processing.decode import Decoded, Directory, decode, originals
 from processing.fix import Reason, Rejection, Report, ReportColumns
 from processing.order import identity, resolve
 from storage import reader, writer
 from storage.place import Place
 from storage.writer import Versions
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
-from streams.log import Log, LogUnavailable, Record
+from streams.log import Log, LogTrimmed, LogUnavailable, Record
 from streams.recent import Recent
 from streams.restate import Core, CoreFailed, Restater, Touched
 
@@ -252,11 +252,53 @@ class Worker:
         if resolved.conflicts:
             at = {r.canonical(): places[key] for key, r in known.items()}
             at |= {r.canonical(): place for r, place in reversed(batch.reports)}
-            writer.dead_letters(connection, [(lost, at[lost.payload]) for lost in resolved.conflicts])
+            letters = [(lost, at[lost.payload]) for lost in resolved.conflicts]
+            writer.dead_letters(connection, self._as_sent(batch, letters))
         counts.reports += len(resolved.accepted)
         counts.duplicates += resolved.duplicates
         counts.refused += len(resolved.conflicts)
         return _by_unit(resolved.accepted), last_us
+
+    def _as_sent(
+        self, batch: _Batch, letters: Iterable[tuple[Rejection, Place]]
+    ) -> list[tuple[Rejection, Place]]:
+        """Conflicts with the bytes and the topic that they came with, as long as the log has them."""
+        records = {(record.partition, record.offset): record for record in batch.records}
+        sent: dict[Place, dict[bytes, tuple[bytes, str]]] = {}
+        kept: list[tuple[Rejection, Place]] = []
+        for lost, place in letters:
+            message = place._replace(element=0)
+            if message not in sent:
+                at_hand = records.get((place.partition, place.offset)) if self._is_ours(place) else None
+                sent[message] = self._contents(at_hand or self._kept(place))
+            payload, mqtt_topic = sent[message].get(lost.payload, (lost.payload, self._topic(lost)))
+            kept.append((replace(lost, payload=payload, mqtt_topic=mqtt_topic), place))
+        return kept
+
+    def _contents(self, record: Record | None) -> dict[bytes, tuple[bytes, str]]:
+        """Original bytes and topic of each report of a record, by its canonical bytes."""
+        if record is None:
+            return {}
+        sent = record.envelope
+        found = originals(sent.mqtt_topic, sent.payload, sent.received_us, self._directory)
+        return {report.canonical(): (original, sent.mqtt_topic) for report, original in found}
+
+    def _topic(self, lost: Rejection) -> str:
+        """The topic of a conflict, which itself can't know the district."""
+        return lost.mqtt_topic.replace("/+/", f"/{self._directory.district_id}/", 1)
+
+    def _is_ours(self, place: Place) -> bool:
+        return place.log_id == self._log.log_id
+
+    def _kept(self, place: Place) -> Record | None:
+        """The record of an earlier batch, or None where the log has it no more."""
+        if not self._is_ours(place):
+            return None
+        try:
+            records = self._log.read({place.partition: place.offset}, 1)
+        except LogTrimmed:
+            return None
+        return next((record for record in records if record.offset == place.offset), None)
 
 
 def _by_unit(accepted: Sequence[Report]) -> dict[str, ReportColumns]:

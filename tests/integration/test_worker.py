@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -324,6 +325,45 @@ def test_of_two_reports_with_one_identity_the_same_one_counts_in_any_order(
     assert len(kept[0]) == 1
 
 
+def _rivals() -> tuple[bytes, list[Envelope]]:
+    """Two messages whose second reports conflict, and the bytes of the one that loses."""
+    early, late = drive(START_US, ROUND_M)[:2]
+    texts = [json.dumps(late | {"speed_kmh": speed}, indent=2).encode() for speed in (3.0, 4.0)]
+    payloads = [b"[{}, " + json.dumps(early).encode() + b" ,\n" + text + b"]" for text in texts]
+    return texts[1], [Envelope("u1", "swept/v1/test/u1/fix", one, START_US + HOUR_US) for one in payloads]
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_conflict_keeps_the_losers_own_bytes_and_topic(
+    store_url: str, connection: psycopg.Connection, turn: int, batches: int
+) -> None:
+    loser, envelopes = _rivals()
+    log = log_of(store_url, [])
+    for envelope in envelopes[::turn]:
+        log.append([envelope])
+        if batches == 2:  # one of them is committed before the other comes
+            work(store_url, log)
+    work(store_url, log)
+    (letter,), _ = dead_letters(connection, 10, "conflict")
+    assert (letter.payload, letter.mqtt_topic) == (loser, "swept/v1/test/u1/fix")
+
+
+def test_a_conflict_that_the_log_has_no_more_keeps_its_content_and_topic(
+    store_url: str, connection: psycopg.Connection
+) -> None:
+    loser, (winner, first) = _rivals()
+    log = log_of(store_url, [first])
+    work(store_url, log)
+    log.append([winner])
+    log.trim({partition: max(end - 1, 0) for partition, end in log.ends().items()})
+    work(store_url, log)
+    (letter,), _ = dead_letters(connection, 10, "conflict")
+    assert letter.mqtt_topic == "swept/v1/test/u1/fix"
+    assert letter.payload != loser
+    assert json.loads(letter.payload)["speed_kmh"] == json.loads(loser)["speed_kmh"]
+
+
 class BrokenCore(Core):
     """A core with a fault: it raises on any report at one speed."""
 
@@ -343,7 +383,7 @@ def test_a_record_that_the_core_fails_on_becomes_a_dead_letter_and_the_line_goes
     worker = Worker(store_url, log, BrokenCore(district()), "rules-1")
     worker.drain()
     worker.close()
-    letters = dead_letters(connection, 10)
+    letters, _ = dead_letters(connection, 10)
     assert [letter.payload for letter in letters] == [poison.payload]
     assert "thirteen" in letters[0].detail
     stored = results(store_url)

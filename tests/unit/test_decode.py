@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.datum import wgs84_to_gcj02
-from processing.decode import PAYLOAD_BYTES_KEPT, PAYLOAD_BYTES_MAX, REPORTS_MAX, Decoded, Directory, decode
+from processing.decode import (
+    PAYLOAD_BYTES_KEPT,
+    PAYLOAD_BYTES_MAX,
+    REPORTS_MAX,
+    Decoded,
+    Directory,
+    decode,
+    originals,
+)
 from processing.district import District, Unit, UnitProfile
 from processing.fix import Kind, Reason, Report
 from processing.rules import Rules
@@ -120,10 +128,15 @@ def test_time_is_rfc_3339_with_a_zone_or_epoch_milliseconds(time: object) -> Non
         ({"lon": 180.1}, Reason.OUT_OF_RANGE),
         ({"lat": -90.1}, Reason.OUT_OF_RANGE),
         ({"lon": 0, "lat": 0.0}, Reason.NULL_ISLAND),
-        ({"speed_kmh": "fast"}, Reason.BAD_FIELD),
-        ({"equipment": {"brush": 1}}, Reason.BAD_FIELD),
-        ({"equipment": [True]}, Reason.BAD_FIELD),
-        ({"seq": 2**63}, Reason.BAD_FIELD),
+        ({"time": 1e306}, Reason.BAD_FIELD),
+        ({"time": 1e300}, Reason.FUTURE),
+        ({"time": "1714514405000"}, Reason.BAD_FIELD),
+        ({"time": "2024-05-01T06:00:60"}, Reason.NO_ZONE),
+        ({"time": "9999-12-31T23:59:60Z"}, Reason.FUTURE),
+        ({"lon": "122.25"}, Reason.BAD_FIELD),
+        ({"lat": True}, Reason.BAD_FIELD),
+        ({"unit": 7}, Reason.WRONG_UNIT),
+        ({"district": []}, Reason.WRONG_DISTRICT),
         ({"unit": "u2"}, Reason.WRONG_UNIT),
         ({"district": "xy"}, Reason.WRONG_DISTRICT),
     ],
@@ -138,7 +151,7 @@ def test_what_is_refused_has_its_reason(change: dict[str, object], reason: Reaso
         (b"", Reason.NOT_JSON),
         (b"\xff\xfe{", Reason.NOT_JSON),
         (b"{", Reason.NOT_JSON),
-        (b"{}{}", Reason.NOT_JSON),
+        (b"{},", Reason.NO_TIME),
         (b"[" * 100_000, Reason.NOT_JSON),
         (b"7", Reason.NOT_AN_OBJECT),
         (b"[[1]]", Reason.NOT_AN_OBJECT),
@@ -162,6 +175,56 @@ def test_broken_messages_have_their_reason(payload: object, reason: Reason) -> N
 def test_a_value_that_cannot_be_is_unknown(field: str, text: str) -> None:
     (report,) = read(literal(field, text)).reports
     assert getattr(report, field) is None
+    kept = {"NaN": '"nan"', "1e400": '"inf"', "1000000": "1000000", "-1": "-1", "-1e-9": "-1e-9"}
+    assert report.extra == (None if text == "null" else f'{{"{field}":{kept[text]}}}')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"speed_kmh": "fast"},
+        {"speed_kmh": True},
+        {"heading_deg": []},
+        {"satellites": 14.5},
+        {"seq": 2**63},
+        {"historical": "no"},
+        {"equipment": {"brush": "on"}},
+        {"equipment": {"brush": 2, "hopper_pct": 101}},
+        {"equipment": [True]},
+        {"equipment": 1},
+    ],
+)
+def test_an_optional_field_that_cannot_be_read_is_unknown_and_kept(change: dict[str, object]) -> None:
+    (report,) = read({**GOOD, "equipment": None, **change}).reports
+    (field,) = change
+    assert report.extra is not None
+    assert json.loads(report.extra) == change
+    assert (report.brush, report.hopper_pct) == (None, None)
+    if field != "equipment":
+        assert not getattr(report, field)
+    assert (report.lon, report.lat) == (REPORT.lon, REPORT.lat)
+
+
+def test_ones_and_zeros_are_states_and_whole_floats_integers() -> None:
+    change = {"satellites": 14.0, "historical": 0, "equipment": {"brush": 1, "spray": 0, "fan": 1.0}}
+    (report,) = read({**GOOD, **change}).reports
+    assert (report.brush, report.spray, report.fan, report.satellites) == (True, False, True, 14)
+    assert report.extra is None
+    (status,) = read({"time": GOOD["time"], "brush": 1}, "equipment").reports
+    assert status.brush is True
+
+
+@pytest.mark.parametrize("time", ["2024-04-30T21:59:60Z", "2024-05-01T05:59:60.75+08:00"])
+def test_a_leap_second_is_the_beginning_of_the_next(time: str) -> None:
+    (report,) = read({**GOOD, "time": time}).reports
+    assert report.fix_time_us == FIX_TIME_US - 5_000_000
+
+
+def test_half_a_surrogate_pair_is_kept_escaped() -> None:
+    (report,) = read({**GOOD, "x": "\ud800"}).reports
+    assert report.extra is not None
+    assert json.loads(report.extra)["x"] == "\ud800"
+    report.extra.encode()
 
 
 def test_a_full_turn_is_no_turn() -> None:
@@ -200,6 +263,60 @@ def test_of_a_torn_array_what_is_whole_counts() -> None:
     decoded = read(b"[" + good + b"] tail")
     assert decoded.reports == (REPORT,)
     assert [one.payload for one in decoded.rejections] == [b"] tail"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"time": 1, "x": ' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+        b'{"x": ' * 70 + b"1" + b"}" * 70,
+        b"{lon:1}",
+        b"{lon:[1,{},{]}",
+        b'{"time": "2024-05-01T06:00:05+08:00", "lon": 122',
+        b'{"time": "2024-05-01T06:00',
+        b'{""time": 1}',
+        b'{"x": [1, {"y": 2}}',
+        b'{"time": }',
+        b"nothing",
+        b"}",
+        b'{"x": "\\"}',
+        b"\xff",
+    ],
+)
+@pytest.mark.parametrize("between", [b",", b" ,\n "])
+def test_a_broken_element_costs_itself_alone(broken: bytes, between: bytes) -> None:
+    good = json.dumps(GOOD).encode()
+    decoded = read(b"[" + between.join([good, broken, good, good]) + b"]")
+    assert decoded.reports == (REPORT,) * 3
+    assert [(one.reason, one.payload) for one in decoded.rejections] == [(Reason.NOT_JSON, broken)]
+
+
+def test_a_full_message_with_garbage_behind_it_is_not_too_many() -> None:
+    good = json.dumps(GOOD).encode()
+    full = b",".join([good] * REPORTS_MAX)
+    for payload in (b"[" + full + b",]", b"[" + full + b"]x", b"[" + full + b",{", b"[" + full):
+        assert len(read(payload).reports) == REPORTS_MAX
+    assert refused(b"[" + full + b"," + good) is Reason.TOO_MANY
+
+
+def test_what_is_missing_between_reports_is_forgiven() -> None:
+    good = json.dumps(GOOD).encode()
+    for payload in (good + b"\n" + good, b"[" + good + good + b"]", b"[" + good + b"," + good + b",]"):
+        assert read(payload) == Decoded((REPORT, REPORT))
+
+
+def test_a_byte_order_mark_is_no_content() -> None:
+    for payload in (GOOD, [GOOD]):
+        assert read(b"\xef\xbb\xbf" + json.dumps(payload).encode()) == Decoded((REPORT,))
+
+
+def test_originals_are_the_bytes_of_each_report_that_counts() -> None:
+    good, spaced = json.dumps(GOOD).encode(), json.dumps(GOOD, indent=1).encode()
+    payload = b"[ " + good + b", {} ," + spaced + b"\n]"
+    topic = "swept/v1/zq/u1/fix"
+    found = originals(topic, payload, RECEIVED_US, DIRECTORY)
+    assert found == ((REPORT, good), (REPORT, spaced))
+    assert originals("swept/v1/zq/nobody/fix", payload, RECEIVED_US, DIRECTORY) == ()
 
 
 def test_too_large_a_message_leaves_its_length_digest_and_beginning() -> None:
@@ -252,13 +369,15 @@ def test_a_units_datum_is_taken_back_to_wgs84() -> None:
     assert (report.lon, report.lat) == (122.2573668, 40.6733782)
 
 
+NUMBERS = st.sampled_from([1e306, -1e306, 1e400, -1e400, 2**63, -(2**63) - 1, 10**30, 9 * 10**18, 5e-324])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    st.none() | st.booleans() | st.floats() | st.integers() | NUMBERS | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*GOOD, "x"]), inner, max_size=5)
     ),
     max_leaves=12,
 )
+BYTE_ORDER_MARK = st.sampled_from([b"", b"\xef\xbb\xbf"])
 KINDS = st.sampled_from(["fix", "equipment", "online"])
 
 
@@ -301,3 +420,37 @@ def test_mutated_bytes_never_raise(data: st.DataObject) -> None:
         payload[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
     decoded = read(bytes(payload))
     assert decoded.reports or decoded.rejections
+
+
+@given(
+    field=st.sampled_from([*GOOD, "x"]),
+    depth=st.integers(0, 3_000),
+    brackets=st.sampled_from(["[]", "{}"]),
+    closed=st.booleans(),
+    mark=BYTE_ORDER_MARK,
+)
+def test_no_depth_costs_more_than_its_own_report(
+    field: str, depth: int, brackets: str, *, closed: bool, mark: bytes
+) -> None:
+    opener = brackets[0] if brackets == "[]" else '{"x":'
+    deep = literal(field, opener * depth + "1" + brackets[1] * depth * closed)
+    good = json.dumps(GOOD).encode()
+    decoded = read(mark + b"[" + good + b"," + deep + b"," + good + b"]")
+    assert decoded.reports[0] == REPORT
+    if closed:
+        assert decoded.reports[-1] == REPORT
+        assert len(decoded.reports) + len(decoded.rejections) == 3
+
+
+@settings(max_examples=300)
+@given(st.data(), BYTE_ORDER_MARK)
+def test_a_mutated_report_never_takes_the_one_before_it(data: st.DataObject, mark: bytes) -> None:
+    good = json.dumps(GOOD).encode()
+    bad = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(bad) - 1))
+        bad[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    decoded = read(mark + b"[" + good + b"," + bytes(bad) + b"," + good + b"]")
+    assert decoded.reports[0] == REPORT
+    for one in decoded.rejections:
+        assert one.payload == b"" or one.payload in bytes(b"[" + good + b"," + bad + b"," + good + b"]")
