@@ -83,8 +83,9 @@ def _payload(point: dict[str, Any]) -> dict[str, Any] | str:
         payload["speed_kmh"] = round(speed * 3.6, 2)
     if isinstance(course := _number(point.get("course", "")), float):
         payload["heading_deg"] = course
-    if point.get("sat", "").isdigit():
-        payload["satellites"] = int(point["sat"])
+    satellites = point.get("sat", "")
+    if satellites.isascii() and satellites.isdigit() and len(satellites) < 10:
+        payload["satellites"] = int(satellites)
     return payload
 
 

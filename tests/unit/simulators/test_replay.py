@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from simulators.replay import RecordingError, moment, read_csv, read_ndjson, read_reports, recording
+from simulators.replay import (
+    RecordingError,
+    csv_rows,
+    moment,
+    read_csv,
+    read_ndjson,
+    read_reports,
+    recording,
+)
 from simulators.scenario import Scenario, play
 from simulators.truth import TruthError, read_truth, truth_of, write_fixes, write_truth
 from tests.unit.simulators.grid import grid
@@ -108,17 +117,124 @@ def test_gpx_tracks_are_units_and_a_document_type_is_refused(tmp_path: Path) -> 
 
 
 def test_rows_without_a_moment_are_told_and_the_rest_is_played_in_order_of_time() -> None:
-    text = "unit,time,lon,lat\nu1,2026-06-01T06:00:10,1,2\nu1,soon,1,2\nu1,,1,2\nu1,2000,1,2\nu1,1000,1,2\n"
+    text = "unit,time,lon,lat\nu1,2026-06-01T06:00:10,1,2\nu1,soon,1,2\nu1,,1,2\nu1,1780264802000,1,2\nu1,1780264801000,1,2\n"
     played = recording(read_csv(text), "zq")
     assert [problem.line for problem in played.problems] == [2, 3, 4]
-    assert [d.deliver_at_us for d in played.deliveries] == [1_000_000, 2_000_000]
+    assert [d.deliver_at_us for d in played.deliveries] == [1_780_264_801_000_000, 1_780_264_802_000_000]
 
 
 def test_received_at_decides_when_a_row_is_played_and_stays_out_of_the_payload() -> None:
-    text = "unit,time,lon,lat,received_at\nu1,1000,1,2,9000\nu1,2000,1,2,\n"
+    text = "unit,time,lon,lat,received_at\nu1,1780264801000,1,2,1780264809000\nu1,1780264802000,1,2,\n"
     first, second = recording(read_csv(text), "zq").deliveries
-    assert (first.deliver_at_us, second.deliver_at_us) == (2_000_000, 9_000_000)
+    assert (first.deliver_at_us, second.deliver_at_us) == (
+        1_780_264_802_000_000,
+        1_780_264_809_000_000,
+    )
     assert b"received_at" not in second.payload
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("0001-01-01T00:00:00+08:00", "dates go from"),
+        ("9999-12-31T23:59:59-08:00", "dates go from"),
+        ("1714514400", "seconds; write milliseconds"),
+        ("9999999999999999999", "dates go from"),
+        ("999999999999999", "dates go from"),
+        ("²³", "is no time"),
+        ("1e306", "dates go from|is no time"),
+        ("nan", "is no time"),
+        ("2024-05-01T06:00:00", "has no zone"),
+    ],
+)
+def test_a_time_that_cannot_be_meant_is_a_problem_of_its_row(value: str, told: str) -> None:
+    good = "u1,2026-06-01T06:00:05+08:00,1,2"
+    played = recording(read_csv(f"unit,time,lon,lat\n{good}\nu1,{value},1,2\n"), "zq")
+    assert len(played.deliveries) == 1
+    (problem,) = played.problems
+    assert re.search(told, problem.detail)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1780264805000", 1_780_264_805_000_000),
+        ("1780264805000.0", 1_780_264_805_000_000),
+        ("1.780264805e12", 1_780_264_805_000_000),
+        ("1780264805000.25", 1_780_264_805_000_250),
+        ("2026-06-01T06:00:05+08:00", 1_780_264_805_000_000),
+        ("2026-06-01t06:00:05.5z", 1_780_293_605_500_000),
+        ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
+    ],
+)
+def test_a_time_is_read_however_spreadsheets_write_it(value: str, expected: int) -> None:
+    (delivery,) = recording(read_csv(f"unit,time,lon,lat\nu1,{value},1,2\n"), "zq").deliveries
+    assert delivery.deliver_at_us == expected
+
+
+def test_whole_numbers_and_states_are_read_as_pandas_writes_them() -> None:
+    text = "unit,time,lon,lat,satellites,brush,spray,fan\nu1,1780264805000,1,2,14.0,1.0,0.0,²\n"
+    ((_, _, payload),) = read_csv(text)
+    assert isinstance(payload, dict)
+    assert payload["satellites"] == 14
+    assert payload["equipment"] == {"brush": True, "spray": False, "fan": "²"}
+
+
+ROW = "u{0},2026-06-01T06:00:0{0}+08:00,1,2,"
+
+
+@pytest.mark.parametrize(
+    ("cells", "bad_lines"),
+    [
+        (['"' + ROW.format(1), *(ROW.format(n) for n in range(2, 9))], [2]),
+        ([ROW.format(1) + '"', *(ROW.format(n) for n in range(2, 9))], [2]),
+        ([ROW.format(1) + '"', ROW.format(2), ROW.format(3) + '"x', ROW.format(4)], [2, 4]),
+        ([ROW.format(1), '"' + ROW.format(2), ROW.format(3), '"' + ROW.format(4), ROW.format(5)], [3, 5]),
+        ([ROW.format(1), "0" * 300_000, ROW.format(2)], [3]),
+    ],
+)
+def test_a_stray_quote_or_an_endless_line_costs_its_own_row_only(
+    cells: list[str], bad_lines: list[int]
+) -> None:
+    rows = list(read_csv("\n".join(["unit,time,lon,lat,brush", *cells]) + "\n"))
+    assert [line for line, _, payload in rows if isinstance(payload, str)] == bad_lines
+    assert len(rows) == len(cells)
+
+
+def test_a_remark_of_several_lines_stays_one_row_and_a_known_column_may_hold_none() -> None:
+    row = ROW.format(1) + '"1\n'
+    text = f'unit,time,lon,lat,remark\n{row}and 2"\n{ROW.format(2)}\n'
+    assert [line for line, _, payload in read_csv(text) if isinstance(payload, dict)] == [2, 4]
+    ((_, first), _) = csv_rows(text)
+    assert first == row + 'and 2"'
+    one, two, three, four = (ROW.format(n) for n in range(1, 5))
+    text = f'unit,time,lon,lat,brush\n{one}"1\n{two}\n{three}1"\n{four}\n'
+    lines = [(line, isinstance(payload, dict)) for line, _, payload in read_csv(text)]
+    assert lines == [(2, False), (3, True), (4, True), (5, True)]
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day.ndjson", "day.gpx"])
+def test_a_file_that_is_not_utf8_is_refused_with_its_line_so_that_no_two_vehicles_become_one(
+    tmp_path: Path, name: str
+) -> None:
+    head = "unit,time,lon,lat\n" if name.endswith("csv") else ""
+    (tmp_path / name).write_bytes(head.encode() + "吴1,1780264805000,1,2\n马1,1,1,2\n".encode("gbk"))
+    with pytest.raises(RecordingError, match=rf"{name}:{2 if head else 1} is not UTF-8"):
+        list(read_reports(tmp_path / name))
+
+
+def test_half_a_surrogate_pair_is_played_as_it_was_sent() -> None:
+    text = '{"unit":"u1","time":1780264805000,"lon":1,"lat":2,"x":"\\ud800"}\n{"unit":"\\ud800","time":1}'
+    played = recording(read_ndjson(text), "zq")
+    (delivery,) = played.deliveries
+    assert b'"\\ud800"' in delivery.payload
+    assert [problem.line for problem in played.problems] == [2]
+
+
+def test_a_unit_is_bounded_in_bytes() -> None:
+    for unit, known in (("a" * 200, True), ("a" * 201, False), ("吴" * 67, False)):
+        ((_, _, payload),) = read_csv(f"unit,time,lon,lat\n{unit},1780264805000,1,2\n")
+        assert isinstance(payload, dict) is known
 
 
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
