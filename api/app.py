@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import psycopg
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.asked import check_asked
 from api.context import Context, UserFault
+from api.docs_page import docs_page
 from api.models import Problem
 from api.routes import coverage, dead_letters, frequency, passes, status, streets, units
 from processing.district import District
@@ -54,13 +57,35 @@ def create_app(
         ),
         version="1",
         lifespan=lifespan,
-        responses={code: {"model": Problem} for code in (404, 422, 503)},
+        responses={code: {"model": Problem} for code in (404, 422, 500, 503)},
+        # FastAPI's own pages load their code from elsewhere, and stay blank without the internet.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.context = Context(district, references, projection, pool, log_ends)
     for route in ROUTES:
-        app.include_router(route.router, prefix=PREFIX)
+        app.include_router(route.router, prefix=PREFIX, dependencies=[Depends(check_asked)])
+    app.add_middleware(HeadAsGet)
     _handle_errors(app)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
     return app
+
+
+class HeadAsGet:
+    """HEAD is answered as GET; the server leaves out the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -92,6 +117,17 @@ def _handle_errors(app: FastAPI) -> None:
             f"the store can't be read now: {detail[0] if detail else 'no reason given'}",
             "try again in some seconds; if it lasts, see that the database runs (swept status)",
         )
+
+    @app.exception_handler(Exception)
+    def our_fault(_: Request, error: Exception) -> JSONResponse:
+        # The server prints the traceback, and ends the connection; who asks learns the kind of fault only.
+        answer = _problem(
+            500,
+            f"this question failed for a reason of our own ({type(error).__name__})",
+            "ask for something else; send what swept serve printed with the question to its makers",
+        )
+        answer.headers["connection"] = "close"
+        return answer
 
 
 def _problem(status_code: int, error: str, do: str) -> JSONResponse:

@@ -11,6 +11,7 @@ from fastapi import Depends, Query, Request
 from psycopg import Connection
 
 from processing.district import District, Street, Unit
+from processing.era import FIRST_DAY, OutOfEra, checked_day
 from processing.geodesy import LocalProjection
 from processing.linear_reference import Reference
 from processing.service_day import day_start_us, from_us, service_day
@@ -128,6 +129,8 @@ def _dates(
         date | None, Query(alias="to", description="last service day, included; none: the current one")
     ] = None,
 ) -> Dates:
+    for name, day in (("from", first), ("to", last)):
+        _checked(name, day)
     today = _today(connection, context)
     last = last or (max(first, today) if first else today)
     first = first or last
@@ -143,12 +146,20 @@ def _day(
     context: Annotated[Context, Depends(_context)],
     day: Annotated[date | None, Query(description="service day; none: the current one")] = None,
 ) -> date:
+    _checked("day", day)
     return day or _today(connection, context)
+
+
+def _checked(name: str, day: date | None) -> None:
+    try:
+        checked_day(day or FIRST_DAY)
+    except OutOfEra as error:
+        raise UserFault(422, f"{name}: {error}", "name a service day in that time") from None
 
 
 def _today(connection: Connection[Any], context: Context) -> date:
     now_us = context.now_us(connection)
-    return date(1970, 1, 1) if now_us is None else context.day_of(now_us)
+    return FIRST_DAY if now_us is None else context.day_of(now_us)
 
 
 TheContext = Annotated[Context, Depends(_context)]

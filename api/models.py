@@ -111,6 +111,10 @@ class UnitInfo(Answer):
     profile: str
     work: str
     online: bool | None = Field(description="None: it never said")
+    suspected_datum: str | None = Field(
+        description="the datum in which its newest track would fit the map, when that isn't the profile's; "
+        "such tracks are not counted, and streets are 'no data'"
+    )
     position: Position | None
     equipment: EquipmentNow | None
 
@@ -191,6 +195,7 @@ class DeadLetters(Answer):
     """Refusals, newest first, and how many there are for each reason."""
 
     reasons: dict[str, int]
+    complete: bool = Field(description="false: more were asked for than one answer holds")
     letters: list[DeadLetterInfo]
 
 

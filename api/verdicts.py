@@ -1,4 +1,9 @@
-"""The silence of expected units, which decides between 'not swept' and 'no data'."""
+"""The silence of expected units, which decides between 'not swept' and 'no data'.
+
+A gap counts as far as it lies in the shift; where it is cut nobody knows where the unit was. Without shifts a
+unit is expected from its first to its last fix of the day, and over midnight where it was seen on both sides
+of it within a shift's usual length. A track in a wrong datum is as good as silence.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +14,68 @@ from api.context import Context
 from processing.district import Shift, Unit
 from processing.service_day import US, day_start_us
 from processing.verdict import Gap
+from storage.queries.suspects import Suspect
 from storage.queries.unit_days import UnitDayRow
 
 Window = tuple[int, int]
 Place = tuple[float | None, float | None]
 NOWHERE: Place = (None, None)
+#: The usual length of a shift; a unit that is silent over midnight for longer had its night off.
+SHIFT_US = 8 * 3_600 * US
 
 
 def gaps_of_day(
-    context: Context, day: date, rows: Sequence[UnitDayRow], now_us: int | None
+    context: Context,
+    day: date,
+    rows: Sequence[UnitDayRow],
+    now_us: int | None,
+    suspects: Sequence[Suspect] = (),
 ) -> dict[str, list[Gap]]:
     """By kind of work: when units that were expected that day were not heard of in their shift.
 
-    What is still to come of a shift is no gap. Without a roster those are expected that reported.
+    `rows` hold the day's unit-days and, for districts without shifts, those of the days beside it. What is
+    still to come of a shift is no gap. Without a roster those are expected that reported.
     """
-    reported = {row.unit_id: row for row in rows if row.service_day == day}
+    reported = {(row.unit_id, row.service_day): row for row in rows}
     found: dict[str, list[Gap]] = {}
-    for unit, window in _expected(context, day, set(reported)):
+    for unit, window in _expected(context, day, reported):
         from_us, to_us = window[0], window[1] if now_us is None else min(window[1], now_us)
         if from_us < to_us:
-            gaps = _gaps(context, unit, reported.get(unit.unit_id), (from_us, to_us))
+            mine = [one for one in suspects if one.unit_id == unit.unit_id]
+            gaps = _gaps(context, unit, reported.get((unit.unit_id, day)), (from_us, to_us), mine)
             found.setdefault(unit.profile.work, []).extend(gaps)
     return found
 
 
-def _expected(context: Context, day: date, reported: set[str]) -> list[tuple[Unit, Window]]:
+def _expected(
+    context: Context, day: date, reported: dict[tuple[str, date], UnitDayRow]
+) -> list[tuple[Unit, Window]]:
     district, units = context.district, context.units
+    seen = sorted(unit_id for unit_id, its_day in reported if its_day == day and unit_id in units)
     if not district.shifts:
-        return [(units[u], context.day_us(day)) for u in sorted(reported & units.keys())]
+        return [(units[unit_id], _own_window(context, unit_id, day, reported)) for unit_id in seen]
     expected = []
     for shift in district.shifts:
-        unit_ids = district.roster.get(shift.shift_id, ()) if district.roster else sorted(reported)
+        unit_ids = district.roster.get(shift.shift_id, ()) if district.roster else seen
         window = shift_window(context, shift, day)
         expected += [(units[unit_id], window) for unit_id in unit_ids if unit_id in units]
     return expected
+
+
+def _own_window(
+    context: Context, unit_id: str, day: date, reported: dict[tuple[str, date], UnitDayRow]
+) -> Window:
+    """From a unit's first to its last fix of a day, or from and to the day's ends where it went on there."""
+    row = reported[unit_id, day]
+    before = reported.get((unit_id, day - timedelta(days=1)))
+    after = reported.get((unit_id, day + timedelta(days=1)))
+    day_us = context.day_us(day)
+    came_over = before is not None and row.first_fix_us - before.last_fix_us <= SHIFT_US
+    goes_on = after is not None and after.first_fix_us - row.last_fix_us <= SHIFT_US
+    return (
+        day_us[0] if came_over else row.first_fix_us,
+        day_us[1] if goes_on else row.last_fix_us,
+    )
 
 
 def shift_window(context: Context, shift: Shift, day: date) -> Window:
@@ -55,20 +88,27 @@ def shift_window(context: Context, shift: Shift, day: date) -> Window:
     return from_us, min(to_us, context.day_us(day)[1])
 
 
-def _gaps(context: Context, unit: Unit, row: UnitDayRow | None, window: Window) -> list[Gap]:
-    from_us, to_us = window
+def _gaps(
+    context: Context, unit: Unit, row: UnitDayRow | None, window: Window, suspects: Sequence[Suspect]
+) -> list[Gap]:
     profile = unit.profile
 
     def gap(first_us: int, last_us: int, before: Place, after: Place) -> Gap:
-        ends = (_xy(context, before), _xy(context, after))
-        return Gap(unit.unit_id, first_us, last_us, *ends, profile.top_speed_kmh, profile.work_kmh_max)
+        """The part in the shift; at an end that is cut off the unit may have been anywhere."""
+        from_us, to_us = max(first_us, window[0]), min(last_us, window[1])
+        ends = (
+            _xy(context, before if from_us == first_us else NOWHERE),
+            _xy(context, after if to_us == last_us else NOWHERE),
+        )
+        return Gap(unit.unit_id, from_us, to_us, *ends, profile.top_speed_kmh, profile.work_kmh_max)
 
-    if row is None or row.last_fix_us < from_us or row.first_fix_us > to_us:
-        return [gap(from_us, to_us, NOWHERE, NOWHERE)]
+    if row is None or row.last_fix_us < window[0] or row.first_fix_us > window[1]:
+        return [gap(*window, NOWHERE, NOWHERE)]
     silent = [
-        gap(from_us, row.first_fix_us, NOWHERE, (row.first_lon, row.first_lat)),
-        *(gap(g[0], g[1], (g[2], g[3]), (g[4], g[5])) for g in row.gaps if g[1] > from_us and g[0] < to_us),
-        gap(row.last_fix_us, to_us, (row.last_lon, row.last_lat), NOWHERE),
+        gap(window[0], row.first_fix_us, NOWHERE, (row.first_lon, row.first_lat)),
+        *(gap(one[0], one[1], (one[2], one[3]), (one[4], one[5])) for one in row.gaps),
+        gap(row.last_fix_us, window[1], (row.last_lon, row.last_lat), NOWHERE),
+        *(gap(one.start_us, one.end_us, NOWHERE, NOWHERE) for one in suspects),
     ]
     shortest_us = int(context.district.rules.join_s_max * US)
     return [one for one in silent if one.to_us - one.from_us > shortest_us]

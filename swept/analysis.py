@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from processing.datum_guard import FIXES_MIN
 from processing.district import District
 from processing.district_files import map_version
 from processing.pipeline import Analysis, Core
 from processing.pipeline import analyze as analyze_reports
 from processing.rules import Rules
 from processing.street_files import parse_streets
-from swept.analysis_files import Figures, tell, write
+from swept.analysis_files import FILES, Figures, draft_of, tell, write
 from swept.district import load_folder
-from swept.errors import UserError
+from swept.errors import UserError, on_disk
 from swept.fixes_file import Fixes, read_fixes
 from swept.progress import progress
 
 DISTRICT_ID = "analyze"
 #: Fixes that are all further away than this from every street belong to another place.
 NEAR_DEG = 0.05
+UNITS_NAMED_MAX = 5
 
 
 def run(
@@ -37,9 +40,9 @@ def run(
     """Everything that the command does; raises `UserError` for whatever the user can put right."""
     started_s = time.monotonic()
     district = district_of(streets, day_start, tz, folder)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; name a folder for the results.")
-    size = fixes.stat().st_size if fixes.is_file() else None
+    prepare(out)
+    with on_disk(fixes, "name the CSV of fixes"):
+        size = fixes.stat().st_size if fixes.is_file() else None
     known = {unit.unit_id: unit for unit in district.units}
     with progress(f"reading {fixes.name}", size) as advance:
         read = read_fixes(fixes, district.district_id, district.rules, known, advance)
@@ -51,12 +54,47 @@ def run(
         if folder is None:
             analysis = as_required(core, analysis)
         figures = Figures(core, read, analysis, planned=folder is not None)
-    write(out, figures, time.monotonic() - started_s)
+    with on_disk(out, "name another folder with --out"):
+        write(out, figures, time.monotonic() - started_s)
     tell(out, figures)
     if not read.reports:
         reasons = Counter(rejection.reason.value for _, _, rejection in read.refused)
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3)) or "it has no rows"
-        raise UserError(f"no fix of {fixes} can be used ({told}); see {out / 'rejected.csv'}.")
+        first = f"; line {read.refused[0][0]}: {read.refused[0][2].detail}" if read.refused else ""
+        raise UserError(f"no fix of {fixes} can be used ({told}{first}); see {out / 'rejected.csv'}.")
+    check_datum(fixes, figures)
+
+
+def prepare(out: Path) -> None:
+    """Make the folder of the results before there are any; UserError where they couldn't be written."""
+    with on_disk(out, "name another folder with --out"):
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out} is a file; name a folder for the results.")
+        out.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            if (out / name).is_dir():
+                raise UserError(f"{out / name} is a folder; remove it, or name another folder with --out.")
+        draft = draft_of(out / FILES[0])
+        draft.touch()
+        draft.unlink()
+
+
+def check_datum(fixes: Path, figures: Figures) -> None:
+    """Refuse to let fixes in a wrong datum pass for streets that nobody swept; where they are few, warn."""
+    suspects = figures.suspects
+    if not suspects:
+        return
+    tracks = [one for one in figures.analysis.tracks if one.fixes >= FIXES_MIN]
+    datum = Counter(one.suspected_datum for one in suspects).most_common(1)[0][0]
+    units = ", ".join(sorted({one.unit_id for one in suspects})[:UNITS_NAMED_MAX])
+    told = (
+        f"{len(suspects)} of {len(tracks)} tracks of {fixes} fit the map only when read as {datum} "
+        f"(units {units}), so nothing was counted of them; give their datum in the profiles of a --district, "
+        "or convert them to WGS-84"
+    )
+    if sum(one.fixes for one in suspects) * 2 >= sum(one.fixes for one in tracks):
+        raise UserError(f"{told}.")
+    print(f"swept: {told}.", file=sys.stderr)
 
 
 def district_of(streets: Path | None, day_start: str | None, tz: str | None, folder: Path | None) -> District:

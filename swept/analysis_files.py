@@ -11,6 +11,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +27,9 @@ from processing.order import resolve
 from processing.pipeline import Analysis, Core
 from processing.service_day import from_us, service_day
 from processing.verdict import Verdict, verdict
-from swept.fixes_file import Fixes
-from swept.silences import silences
+from storage.queries.suspects import Suspect
+from swept.fixes_file import Fixes, texts_of
+from swept.silences import silences, suspects_of
 from swept.versions import release, rule_version
 
 FREQUENCY = (
@@ -38,6 +40,7 @@ PASSES = (
     "unit", "street_id", "service_day", "work", "direction", "enter_time", "leave_time", "enter_m", "leave_m",
     "swept_m", "swept", "unobserved", "ambiguous_with",
 )  # fmt: skip
+FILES = ("frequency.csv", "passes.csv", "rejected.csv", "summary.json")
 REJECTED = ("line", "unit", "reason", "detail", "original")
 
 
@@ -64,7 +67,7 @@ class Figures:
     def streets(self) -> list[tuple[date, Street, StreetDay | None, Verdict]]:
         """Day, street, figures of its kind of work (None: no pass), verdict; by day and street."""
         accepted = resolve({}, self.fixes.reports).accepted
-        gaps = silences(self.core, accepted, self.days, planned=self.planned)
+        gaps = silences(self.core, accepted, self.analysis.tracks, self.days, planned=self.planned)
         rows = []
         for day in self.days:
             for street in sorted(self.core.district.streets, key=lambda one: one.street_id):
@@ -73,6 +76,11 @@ class Figures:
                 said = verdict(street, reference, figures, gaps[day].get(street.work, ()), self.core.rules)
                 rows.append((day, street, figures, said))
         return rows
+
+    @cached_property
+    def suspects(self) -> list[Suspect]:
+        """The tracks that seem to be in another datum than their unit's."""
+        return suspects_of(self.analysis.tracks)
 
     def frequency_rows(self) -> Iterable[Sequence[object]]:
         """The rows of frequency.csv."""
@@ -98,14 +106,20 @@ class Figures:
     def rejected_rows(self) -> Iterable[Sequence[object]]:
         """The rows of rejected.csv, in the order of the file."""
         lines = self._lines_of_conflicts()
-        rows = [(line, unit_id, rejection) for line, unit_id, rejection in self.fixes.refused]
-        rows += [(lines[c.payload], c.unit_id or "", c) for c in self.analysis.conflicts]
+        rows = list(self.fixes.refused)
+        if lines:
+            texts = texts_of(self.fixes.path, set(lines.values()))
+            for one in self.analysis.conflicts:
+                line = lines[one.payload]
+                rows.append((line, one.unit_id or "", replace(one, payload=texts[line].encode())))
         for line, unit_id, rejection in sorted(rows, key=lambda row: row[0]):
             original = rejection.payload.decode("utf-8", "replace")
             yield line, unit_id, rejection.reason.value, rejection.detail, original
 
     def working_when(self) -> list[str]:
         """What tells whether a unit works, in the end: columns of the file, or the speed."""
+        if not self.planned:
+            return list(self.fixes.working_when) or ["speed"]
         needed = {one.profile.working_when or ("speed",) for one in self.core.district.units}
         return sorted({name for names in needed for name in names})
 
@@ -132,6 +146,16 @@ class Figures:
                 "tracks": len(self.analysis.tracks),
                 "passes": len(self.analysis.passes),
             },
+            "wrong_datum": [
+                {
+                    "unit": one.unit_id,
+                    "from": self._time(one.start_us),
+                    "to": self._time(one.end_us),
+                    "fixes": one.fixes,
+                    "suspected_datum": one.suspected_datum,
+                }
+                for one in self.suspects
+            ],
             "days": {str(day): self.summary_of(day) for day in self.days},
             "seconds": round(seconds, 3),
         }
@@ -168,11 +192,11 @@ class Figures:
 def write(out: Path, figures: Figures, seconds: float) -> None:
     """All four files; each takes the place of an older one in one step."""
     out.mkdir(parents=True, exist_ok=True)
-    _write_csv(out / "frequency.csv", FREQUENCY, figures.frequency_rows())
-    _write_csv(out / "passes.csv", PASSES, figures.pass_rows())
-    _write_csv(out / "rejected.csv", REJECTED, figures.rejected_rows())
-    summary = json.dumps(figures.summary(seconds), indent=2, ensure_ascii=False)
-    _replace(out / "summary.json", summary + "\n")
+    frequency, passes, rejected, summary = (out / name for name in FILES)
+    _write_csv(frequency, FREQUENCY, figures.frequency_rows())
+    _write_csv(passes, PASSES, figures.pass_rows())
+    _write_csv(rejected, REJECTED, figures.rejected_rows())
+    _replace(summary, json.dumps(figures.summary(seconds), indent=2, ensure_ascii=False) + "\n")
 
 
 def tell(out: Path, figures: Figures) -> None:
@@ -221,6 +245,11 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".new")
+    draft = draft_of(path)
     draft.write_text(text, encoding="utf-8", newline="")
     draft.replace(path)
+
+
+def draft_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(path.name + ".new")

@@ -42,8 +42,9 @@ def analyze(
     since 1970) and, where known, [cyan]speed_kmh, heading_deg, accuracy_m[/cyan] and what the equipment did.
     [cyan]received_at[/cyan] is when the report came in, else the fix's own time.
 
-    Without a district, a unit works when [cyan]working[/cyan] (0 or 1) says so, else [cyan]brush[/cyan], and
-    where there is neither column, when it moves at the speed of work. What kind of work it does is unknown, so
+    Without a district, a unit works when [cyan]working[/cyan] (0 or 1) says so, else when any of [cyan]brush,
+    spray, fan[/cyan] is on; where there is none of these columns, when it moves at the speed of work. An empty
+    cell is unknown. What kind of work it does is unknown, so
     it counts for whatever a street requires: sweeping, washing or by hand.
 
     With a district, its profiles say which columns ([cyan]engine, brush, spray, fan[/cyan]) mean work, which

@@ -1,7 +1,7 @@
 """When units weren't heard of, out of a batch of reports: what `swept analyze` needs for 'no data'.
 
-With a district's folder it is known who is expected when, and the answer is the API's. Without one a unit is
-expected between its first and its last fix of a day, for whatever kind of work a street requires.
+The answer is the API's. With a district's folder it is known who is expected when, and for which work; without
+one a unit is expected between its fixes, for whatever kind of work a street requires.
 """
 
 from __future__ import annotations
@@ -12,56 +12,55 @@ from datetime import date
 
 from api.context import Context
 from api.verdicts import gaps_of_day
-from processing.district import Unit
 from processing.fix import Kind, Report, ReportColumns
-from processing.pipeline import Core
+from processing.pipeline import Core, Track
 from processing.unit_day import UnitDay, unit_day
 from processing.verdict import Gap
 from storage.pool import Pool
+from storage.queries.suspects import Suspect
 from storage.queries.unit_days import UnitDayRow
 
 #: Gaps by service day and kind of work.
 Silences = dict[date, dict[str, list[Gap]]]
 
 
-def silences(core: Core, reports: Iterable[Report], days: Sequence[date], *, planned: bool) -> Silences:
+def silences(
+    core: Core, reports: Iterable[Report], tracks: Iterable[Track], days: Sequence[date], *, planned: bool
+) -> Silences:
     """The gaps of the days; `reports` are the accepted ones, `planned` says that shifts and works are known."""
     by_unit: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_unit[report.unit_id].append(report)
-    for rows in by_unit.values():
-        rows.sort(key=lambda one: (one.fix_time_us, one.kind))
-    seen = [
-        (found, by_unit[unit_id])
-        for unit_id in sorted(by_unit)
-        for day in days
-        if (found := _day(core, unit_id, day, by_unit[unit_id])) is not None
-    ]
-    return _planned(core, seen, by_unit, days) if planned else _between(core, seen, days)
-
-
-def _day(core: Core, unit_id: str, day: date, reports: list[Report]) -> UnitDay | None:
-    return unit_day(core.units[unit_id], day, ReportColumns.of(reports), core.rules)
-
-
-def _planned(
-    core: Core,
-    seen: Sequence[tuple[UnitDay, list[Report]]],
-    by_unit: dict[str, list[Report]],
-    days: Sequence[date],
-) -> Silences:
-    """As the API says it: in their shifts, until the newest fix came in."""
+    rows: list[UnitDayRow] = []
+    for unit_id, mine in sorted(by_unit.items()):
+        mine.sort(key=lambda one: (one.fix_time_us, one.kind))
+        columns = ReportColumns.of(mine)
+        found = (unit_day(core.units[unit_id], day, columns, core.rules) for day in days)
+        places = {one.fix_time_us: (one.lon, one.lat) for one in mine if one.kind == Kind.FIX}
+        rows += [_row(one, places) for one in found if one is not None]
     context = Context(core.district, core.references, core.projection, Pool("", 0))
-    last = [
-        max((r for r in rows if r.kind == Kind.FIX), key=_time, default=None) for rows in by_unit.values()
+    # Now is when the newest fix of each unit came in, as the store has it.
+    newest: dict[str, Report] = {
+        unit_id: max(fixes, key=lambda one: one.fix_time_us)
+        for unit_id, mine in by_unit.items()
+        if (fixes := [one for one in mine if one.kind == Kind.FIX])
+    }
+    now_us = max((one.received_us for one in newest.values()), default=None)
+    suspects = suspects_of(tracks)
+    gaps = {day: gaps_of_day(context, day, rows, now_us, suspects) for day in days}
+    return gaps if planned else {day: _for_any_work(core, found) for day, found in gaps.items()}
+
+
+def suspects_of(tracks: Iterable[Track]) -> list[Suspect]:
+    """The tracks that seem to be in another datum than their unit's, as the store has them."""
+    return [
+        Suspect(one.unit_id, one.start_us, one.end_us, one.fixes, one.suspected_datum)
+        for one in tracks
+        if one.suspected_datum is not None
     ]
-    now_us = max((one.received_us for one in last if one is not None), default=None)
-    rows = [_row(found, reports) for found, reports in seen]
-    return {day: gaps_of_day(context, day, rows, now_us) for day in days}
 
 
-def _row(found: UnitDay, reports: list[Report]) -> UnitDayRow:
-    places = {one.fix_time_us: (one.lon, one.lat) for one in reports if one.kind == Kind.FIX}
+def _row(found: UnitDay, places: dict[int, tuple[float, float]]) -> UnitDayRow:
     return UnitDayRow(
         found.unit_id,
         found.service_day,
@@ -76,25 +75,6 @@ def _row(found: UnitDay, reports: list[Report]) -> UnitDayRow:
     )
 
 
-def _between(core: Core, seen: Sequence[tuple[UnitDay, list[Report]]], days: Sequence[date]) -> Silences:
-    works = {street.work for street in core.district.streets}
-    gaps: dict[date, list[Gap]] = {day: [] for day in days}
-    for found, _ in seen:
-        gaps[found.service_day] += [_gap(core, core.units[found.unit_id], *one) for one in found.gaps]
-    return {day: dict.fromkeys(works, gaps[day]) for day in days}
-
-
-def _gap(
-    core: Core, unit: Unit, from_us: int, to_us: int, lon: float, lat: float, to_lon: float, to_lat: float
-) -> Gap:
-    def xy(lon: float, lat: float) -> tuple[float, float]:
-        x_m, y_m = core.projection.to_xy(lon, lat)
-        return float(x_m), float(y_m)
-
-    profile = unit.profile
-    before, after = xy(lon, lat), xy(to_lon, to_lat)
-    return Gap(unit.unit_id, from_us, to_us, before, after, profile.top_speed_kmh, profile.work_kmh_max)
-
-
-def _time(report: Report) -> int:
-    return report.fix_time_us
+def _for_any_work(core: Core, gaps: dict[str, list[Gap]]) -> dict[str, list[Gap]]:
+    together = [gap for work in sorted(gaps) for gap in gaps[work]]
+    return dict.fromkeys({street.work for street in core.district.streets}, together)

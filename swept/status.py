@@ -63,11 +63,13 @@ def _state(
     from processing.service_day import from_us
     from storage.queries.dead_letters import reasons
     from storage.queries.status import newest_received_us, positions, totals
+    from storage.queries.units import units_now
     from streams.table_log import TableLog
     from swept.process import current_district
     from swept.versions import rule_version
 
     district, folder = current_district(connection, settings)
+    units = [unit.unit_id for unit in district.units]
     yield "district", f"{district.name} ({district.district_id}), from {folder or 'the store'}"
     yield "versions", f"map {district.map_version}, rules {rule_version(district.rules)}"
     log = TableLog(where.store_url)
@@ -83,7 +85,11 @@ def _state(
     yield "store holds", about
     letters = sorted(reasons(connection).items())
     yield "dead letters", ", ".join(f"{count:,} {reason}" for reason, count in letters) or "none"
-    newest = newest_received_us(connection, [unit.unit_id for unit in district.units])
+    suspected = {one.unit_id: one.suspected_datum for one in units_now(connection, units)}
+    wrong = ", ".join(f"{unit_id} seems to be {datum}" for unit_id, datum in suspected.items() if datum)
+    if wrong:
+        yield "wrong datum", f"{wrong}; set datum in its profile, its tracks are not counted"
+    newest = newest_received_us(connection, units)
     if newest is None:
         yield "newest fix", "none yet"
     else:

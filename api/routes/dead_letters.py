@@ -15,6 +15,9 @@ from storage.queries.dead_letters import reasons
 
 router = APIRouter(tags=["dead letters"])
 
+#: A message may be a mebibyte long, and base64 makes it longer still.
+PAYLOAD_BYTES_MAX = 8 << 20
+
 
 @router.get("/dead-letters", summary="Refused messages and reports")
 def dead_letters(
@@ -23,10 +26,16 @@ def dead_letters(
     reason: Annotated[Reason | None, Query(description="only of this reason")] = None,
     unit_id: Annotated[str | None, Query(description="only of this unit")] = None,
 ) -> DeadLetters:
-    """The newest refusals with reason and original bytes, and how many there are of each reason in all."""
-    letters = stored_letters(connection, letters_max, None if reason is None else reason.value, unit_id)
+    """The newest refusals with reason and original bytes, and how many there are of each reason in all.
+
+    An answer holds 8 MiB of original bytes at most, but one letter always; what has no room is left for the
+    next question (`complete` is false).
+    """
+    wanted = None if reason is None else reason.value
+    letters, complete = stored_letters(connection, letters_max, wanted, unit_id, PAYLOAD_BYTES_MAX)
     return DeadLetters(
         reasons=reasons(connection),
+        complete=complete,
         letters=[
             DeadLetterInfo(
                 reason=one.reason,

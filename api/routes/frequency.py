@@ -15,13 +15,16 @@ from processing.verdict import Gap, verdict
 from storage.queries.corrections import corrections as stored_corrections
 from storage.queries.frequency import Figures
 from storage.queries.frequency import frequency as stored_frequency
-from storage.queries.unit_days import unit_days
+from storage.queries.suspects import suspects
+from storage.queries.unit_days import UnitDayRow, unit_days
 
 router = APIRouter(tags=["frequency"])
 
 ROWS_MAX = 20_000
 
-StreetIds = Annotated[list[str] | None, Query(description="only these streets; none: all")]
+StreetIds = Annotated[
+    list[str] | None, Query(max_length=1_000, description="only these streets; may be repeated; none: all")
+]
 
 
 @router.get("/frequency", summary="Cleaning frequency by street and service day")
@@ -32,7 +35,7 @@ def frequency(
 
     The verdict is one of swept, ambiguous, no data, partial, not swept.
     """
-    streets = [context.street(one) for one in street_id or sorted(context.streets)]
+    streets = [context.street(one) for one in dict.fromkeys(street_id or sorted(context.streets))]
     days = [dates.first + timedelta(days=n) for n in range((dates.last - dates.first).days + 1)]
     if len(days) * len(streets) > ROWS_MAX:
         raise UserFault(422, f"more than {ROWS_MAX} rows", "ask for fewer days, or name street_id")
@@ -53,8 +56,22 @@ def _silences(
     context: Context, connection: TheConnection, dates: Dates, days: list[date]
 ) -> dict[date, dict[str, list[Gap]]]:
     now_us = context.now_us(connection)
-    rows = unit_days(connection, dates.first, dates.last)
-    return {day: gaps_of_day(context, day, rows, now_us) for day in days}
+    beside = timedelta(days=1)
+    by_day: dict[date, list[UnitDayRow]] = {}
+    for row in unit_days(connection, dates.first - beside, dates.last + beside):
+        by_day.setdefault(row.service_day, []).append(row)
+    period_us = context.day_us(dates.first)[0], context.day_us(dates.last)[1]
+    suspected = suspects(connection, list(context.units), *period_us)
+    return {
+        day: gaps_of_day(
+            context,
+            day,
+            [row for near in (day - beside, day, day + beside) for row in by_day.get(near, ())],
+            now_us,
+            suspected,
+        )
+        for day in days
+    }
 
 
 def _row(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from api.context import DAYS_MAX, TheConnection, TheContext, TheDay, UserFault, moment
 from api.models import PassInfo, PieceSwept
+from processing.era import OutOfEra, checked_us
 from processing.service_day import to_us
 from processing.sweep import Pass
 from storage.queries.passes import passes_between, passes_of_day
@@ -39,7 +40,11 @@ def street_visitors(
         raise UserFault(422, "a time has no zone", "add Z or +08:00 (in a URL the plus is written %2B)")
     if not timedelta() < to_time - from_time <= timedelta(days=DAYS_MAX):
         raise UserFault(422, "the window is empty or too long", f"from before to, {DAYS_MAX} days at most")
-    return [_info(one) for one in passes_between(connection, street_id, to_us(from_time), to_us(to_time))]
+    try:
+        from_us, end_us = checked_us(to_us(from_time)), checked_us(to_us(to_time))
+    except OutOfEra as error:
+        raise UserFault(422, f"the window {error}", "name a window in that time") from None
+    return [_info(one) for one in passes_between(connection, street_id, from_us, end_us)]
 
 
 def _info(one: Pass) -> PassInfo:
@@ -64,6 +69,6 @@ def _info(one: Pass) -> PassInfo:
             )
             for piece in one.swept
         ],
-        unobserved=[(from_mm / 1000, to_mm / 1000) for from_mm, to_mm in one.unobserved],
+        unobserved=[(piece.from_mm / 1000, piece.to_mm / 1000) for piece in one.unobserved],
         ambiguous_with=one.ambiguous_with,
     )

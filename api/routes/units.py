@@ -52,6 +52,7 @@ def _info(context: Context, row: UnitNow) -> UnitInfo:
         profile=unit.profile.profile_id,
         work=unit.profile.work,
         online=row.online,
+        suspected_datum=row.suspected_datum,
         position=position,
         equipment=equipment,
     )

@@ -8,10 +8,15 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from processing.datum_guard import FIXES_MIN
+
 
 @dataclass(frozen=True, slots=True)
 class UnitNow:
-    """A unit's newest fix by device time, its newest equipment report, and whether it is connected."""
+    """A unit's newest fix by device time, its newest equipment report, and whether it is connected.
+
+    `suspected_datum` is of its newest track that is long enough to tell.
+    """
 
     unit_id: str
     online: bool | None
@@ -29,6 +34,7 @@ class UnitNow:
     working: bool | None
     hopper_pct: float | None
     water_pct: float | None
+    suspected_datum: str | None
 
 
 def units_now(connection: Connection[Any], unit_ids: list[str]) -> list[UnitNow]:
@@ -38,7 +44,8 @@ def units_now(connection: Connection[Any], unit_ids: list[str]) -> list[UnitNow]
             """SELECT wanted.unit_id, unit_online.online, place.fix_time_us, place.received_us, place.lon,
                       place.lat, place.speed_kmh, place.heading_deg,
                       told.fix_time_us AS equipment_time_us, told.engine, told.brush, told.spray, told.fan,
-                      told.working, told.hopper_pct, told.water_pct
+                      told.working, told.hopper_pct, told.water_pct,
+                      judged.suspected_datum
                FROM unnest(%s::text[]) AS wanted (unit_id)
                LEFT JOIN unit_online USING (unit_id)
                LEFT JOIN LATERAL (
@@ -49,6 +56,9 @@ def units_now(connection: Connection[Any], unit_ids: list[str]) -> list[UnitNow]
                      AND fix_time_us >= place.fix_time_us - 3600000000
                      AND num_nonnulls(engine, brush, spray, fan, working, hopper_pct, water_pct) > 0
                    ORDER BY fix_time_us DESC, kind DESC LIMIT 1) AS told ON true
+               LEFT JOIN LATERAL (
+                   SELECT suspected_datum FROM track WHERE track.unit_id = wanted.unit_id AND fixes >= %s
+                   ORDER BY start_us DESC LIMIT 1) AS judged ON true
                ORDER BY wanted.unit_id""",
-            (unit_ids,),
+            (unit_ids, FIXES_MIN),
         ).fetchall()

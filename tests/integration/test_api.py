@@ -14,6 +14,7 @@ from psycopg import sql
 
 from api.app import create_app
 from api.server import serving
+from processing.datum import wgs84_to_gcj02
 from processing.pipeline import Core
 from storage.pool import Pool, PoolBusy
 from streams.log import Envelope
@@ -147,6 +148,25 @@ def test_the_lag_counts_records_that_wait(client: httpx.Client, store_url: str) 
         ("/frequency", {"from": "2020-01-01", "to": DAY}, 422),
         ("/streets/a/visitors", {"from": "2024-05-01T00:00:00", "to": "2024-05-02T00:00:00"}, 422),
         ("/dead-letters", {"letters_max": 100_000}, 422),
+        ("/dead-letters", {"unit_id": "\0"}, 422),
+        ("/frequency", {"from": "0001-01-01"}, 422),
+        ("/frequency", {"from": "9999-12-31"}, 422),
+        ("/frequency", {"to": "0001-01-01"}, 422),
+        ("/frequency", {"to": "9999-12-31"}, 422),
+        ("/corrections", {"from": "0001-01-01", "to": "0001-01-01"}, 422),
+        ("/corrections", {"street_id": "\0"}, 422),
+        ("/units/u1/track", {"day": "0001-01-01"}, 422),
+        ("/units/u1/track", {"day": "9999-12-31"}, 422),
+        ("/units/u1/equipment", {"day": "9999-12-31"}, 422),
+        ("/coverage/now", {"day": "0001-01-01"}, 422),
+        ("/streets/a/passes", {"day": "1999-12-31"}, 422),
+        ("/streets/a/visitors", {"from": "0001-01-01T00:00:00Z", "to": "0001-01-02T00:00:00Z"}, 422),
+        ("/streets/a/visitors", {"from": "9999-12-30T00:00:00Z", "to": "9999-12-31T00:00:00Z"}, 422),
+        ("/streets/a%00", {}, 422),
+        ("/frequency", {"day": DAY}, 422),
+        ("/coverage/now", {"day": [DAY, DAY]}, 422),
+        ("/streets", {"subdistrict": "x"}, 422),
+        ("/frequency", {"street_id": ["a"] * 1_001}, 422),
     ],
 )
 def test_an_error_says_what_is_wrong_and_what_to_do(
@@ -155,6 +175,78 @@ def test_an_error_says_what_is_wrong_and_what_to_do(
     problem = get(client, path, query, status)
     assert set(problem) == {"error", "do"}
     assert all(problem.values())
+
+
+def test_an_unknown_parameter_is_told_with_those_that_are_known(client: httpx.Client) -> None:
+    problem = get(client, "/frequency", {"form": DAY}, 422)
+    assert "'form'" in problem["error"]
+    assert "did you mean from?" in problem["do"]
+    assert "known are: street_id, from, to" in get(client, "/frequency", {"day": DAY}, 422)["do"]
+
+
+def test_a_street_that_is_asked_for_twice_has_one_row(client: httpx.Client) -> None:
+    rows = get(client, "/frequency", {"from": DAY, "to": DAY, "street_id": ["b", "a", "b"]})
+    assert [row["street_id"] for row in rows] == ["b", "a"]
+
+
+def test_head_is_answered_as_get_without_a_body(client: httpx.Client) -> None:
+    asked, headed = client.get("/api/v1/streets"), client.head("/api/v1/streets")
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert headed.headers["content-length"] == str(len(asked.content))
+
+
+def test_a_fault_of_our_own_is_json_too(client: httpx.Client, store_url: str) -> None:
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE track RENAME TO gone")
+        problem = get(client, "/units", status=500)
+        assert "UndefinedTable" in problem["error"]
+        assert problem["do"]
+        connection.execute("ALTER TABLE gone RENAME TO track")
+    get(client, "/units")
+
+
+def test_the_page_of_questions_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "/api/v1/streets/{street_id}/visitors" in page.text
+    for loading in ("http://", "https://", "<script", "<link", "src=", "@import"):
+        assert loading not in page.text
+
+
+def test_dead_letters_hold_no_more_bytes_than_an_answer_may(client: httpx.Client, store_url: str) -> None:
+    log = log_of(store_url, [])
+    log.append([Envelope("u1", "swept/v1/test/u1/fix", b"[" + b"x" * 1_000_000, START_US)] * 12)
+    worker = Worker(store_url, log, Core(district()), "rules-1")
+    worker.drain()
+    worker.close()
+    answer = get(client, "/dead-letters", {"letters_max": 200})
+    assert (answer["complete"], len(answer["letters"])) == (False, 8)
+    assert answer["reasons"]["not_json"] == 13
+    answer = get(client, "/dead-letters", {"letters_max": 5})
+    assert (answer["complete"], len(answer["letters"])) == (True, 5)
+
+
+def test_a_unit_in_a_wrong_datum_is_told_and_its_streets_are_no_data(
+    client: httpx.Client, store_url: str
+) -> None:
+    fixes = drive(START_US + HOUR_US, ROUND_M)
+    for one in fixes:
+        one["lon"], one["lat"] = wgs84_to_gcj02(one["lon"], one["lat"])
+    still = drive(START_US - HOUR_US, ((-150, 0), (-145, 0)))[0]
+    every_minute = [
+        {**still, "time": START_US // 1000 + n * 60_000, "speed_kmh": 0.0} for n in range(8 * 60 + 1)
+    ]
+    # u2 stands all shift in view, so that only the suspicion of u3 can make a street 'no data'.
+    log = log_of(store_url, messages("u2", every_minute, size=500))
+    log.append(messages("u3", fixes, size=500))
+    worker = Worker(store_url, log, Core(district()), "rules-1")
+    worker.drain()
+    worker.close()
+    units = {unit["unit_id"]: unit for unit in get(client, "/units")}
+    assert units["u3"]["suspected_datum"] == "GCJ-02"
+    assert units["u2"]["suspected_datum"] is None
+    rows = get(client, "/frequency", {"from": DAY, "to": DAY})
+    assert {row["street_id"]: row["verdict"] for row in rows}["b"] == "no data"
 
 
 def test_the_openapi_page_describes_every_operation(client: httpx.Client) -> None:
