@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from processing.district import District, Road, Shift, Street, Unit, UnitProfile
 from processing.fix import EQUIPMENT
 from processing.rules import Rules
-from processing.street_files import parse_streets
+from processing.street_files import PlainText, far_apart, parse_streets
 
 REQUIRED = ("district.toml", "streets.geojson", "profiles.toml", "units.toml")
 OPTIONAL = ("roads.geojson", "shifts.toml", "plan.toml", "contractors.toml", "rules.toml")
@@ -84,8 +84,8 @@ def _equipment(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Clock = Annotated[str, AfterValidator(_clock)]
 # An id is part of an MQTT topic, so no slash, plus or hash.
-Id = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Id = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$"), PlainText]
+Name = Annotated[str, Field(min_length=1, max_length=200), PlainText]
 
 
 class _Model(BaseModel):
@@ -309,6 +309,10 @@ def _lines(reader: _Reader, contractors: Iterable[str]) -> tuple[list[Street], l
     both = {street.line_id for street in streets} & {road.line_id for road in roads}
     for line_id in sorted(both):
         reader.say("roads.geojson", line_id, "a street has this id too; give each its own")
+    said = "\n".join(reader.problems)
+    for problem in far_apart((*streets, *roads)):
+        if problem not in said:
+            reader.say("roads.geojson", "", problem)
     contractors = list(contractors)
     for street in streets:
         if street.contractor:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from processing.district import Road, Street
 
@@ -24,6 +25,9 @@ POINTS_MAX = 100_000
 MEET_DEG = 1.5e-7
 #: A line that spans less than this, about a metre, is no street.
 TINY_DEG = 1e-5
+#: A map reaches at most this far from its middle, so it spans about 100 km; so many lines beyond are named.
+AWAY_M_MAX, ODD_NAMED_MAX = 50_000.0, 5
+M_PER_DEG = 111_195.0
 
 Point = tuple[float, float]
 Part = tuple[Point, ...]
@@ -42,7 +46,15 @@ def _text(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+def _plain(value: str) -> str:
+    """What a line of text may hold: a NUL can't be stored, and others forge what is printed."""
+    if not value.isprintable():
+        raise ValueError("holds a character that can't be printed; remove it")
+    return value
+
+
+PlainText = AfterValidator(_plain)
+Text = Annotated[str, BeforeValidator(_text), PlainText]
 
 
 class _Properties(BaseModel):
@@ -91,7 +103,35 @@ def parse_streets(
             streets.append(line)
         else:
             roads.append(line)
+    problems += [f"{file}: {problem}" for problem in far_apart((*streets, *roads))]
     return streets, roads, content.get("noded") is True, problems
+
+
+def far_apart(lines: Sequence[Street | Road]) -> list[str]:
+    """Where the map spans more than a district can, the lines that lie far from the others, the furthest first.
+
+    The grid over the network grows with the map, so one stray street would take all memory.
+    """
+    if not lines:
+        return []
+    starts = [line.parts[0][0] for line in lines]
+    lon0, lat0 = (statistics.median(axis) for axis in zip(*starts, strict=True))
+    shrunk = math.cos(math.radians(lat0))
+
+    def away_m(line: Street | Road) -> float:
+        return max(
+            math.hypot((lon - lon0) * shrunk, lat - lat0) * M_PER_DEG
+            for part in line.parts
+            for lon, lat in part
+        )
+
+    odd = sorted(((away_m(line), line.line_id) for line in lines), reverse=True)
+    return [
+        f"{line_id} reaches {metres / 1_000:,.0f} km from the middle of the map, at most "
+        f"{AWAY_M_MAX / 1_000:.0f} km are possible; correct or remove it"
+        for metres, line_id in odd[:ODD_NAMED_MAX]
+        if metres > AWAY_M_MAX
+    ]
 
 
 def _wrong_crs(content: Mapping[str, Any]) -> str:
@@ -109,7 +149,12 @@ def _wrong_crs(content: Mapping[str, Any]) -> str:
 def _label(feature: object, number: int) -> str:
     properties = feature.get("properties") if isinstance(feature, dict) else None
     street_id = properties.get("street_id") if isinstance(properties, dict) else None
-    return f"feature {number} ({street_id})" if street_id else f"feature {number}"
+    return f"feature {number} ({ascii_if_odd(str(street_id)[:64])})" if street_id else f"feature {number}"
+
+
+def ascii_if_odd(text: str) -> str:
+    """A foreign text that may be printed."""
+    return text if text.isprintable() else ascii(text)
 
 
 def parse_feature(feature: object) -> tuple[Street | Road | None, list[str]]:
@@ -143,7 +188,8 @@ def _properties(properties: object, faults: list[str]) -> _Properties | None:
             if fault["type"] == "missing":
                 faults.append(f"{name} is missing; {_MISSING.get(name, 'add it')}")
             else:
-                faults.append(f"{name}: {fault['msg']} (is {fault['input']!r})")
+                told = fault["msg"].removeprefix("Value error, ")
+                faults.append(f"{name}: {told} (is {ascii_if_odd(repr(fault['input'])[:100])})")
         return None
 
 
@@ -159,8 +205,10 @@ def line_parts(geometry: object, faults: list[str], *, turn: bool = True) -> tup
     Without `turn`, as of a one-way street, every part must point along the chain already.
     """
     kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if not isinstance(geometry, dict) or kind not in {"LineString", "MultiLineString"}:
-        faults.append(f"geometry is {kind or 'missing'}; draw a centreline (LineString, MultiLineString)")
+    if not isinstance(geometry, dict) or kind not in ("LineString", "MultiLineString"):
+        faults.append(
+            f"geometry is {str(kind or 'missing')[:40]}; draw a centreline (LineString, MultiLineString)"
+        )
         return ()
     raw = geometry.get("coordinates")
     lines = [raw] if kind == "LineString" else raw

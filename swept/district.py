@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swept.errors import UserError
+from swept.errors import UserError, on_disk
 from swept.settings import configs_folder, read_settings
 
 if TYPE_CHECKING:
@@ -38,12 +38,16 @@ def read_folder(path: Path) -> Mapping[str, bytes]:
     """The folder's TOML and GeoJSON files, name -> content; `UserError` where it can't be read."""
     from processing.district_files import FILE_BYTES_MAX
 
-    if not path.is_dir():
-        raise UserError(f"{path} is no folder; name the folder that holds district.toml.")
+    with on_disk(path, "name the folder that holds district.toml"):
+        if not path.is_dir():
+            raise UserError(f"{path} is no folder; name the folder that holds district.toml.")
+        found = sorted(path.iterdir())
     files = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix not in {".toml", ".geojson"} or not file.is_file():
+    for file in found:
+        if file.suffix not in {".toml", ".geojson"}:
             continue
+        if not file.is_file():
+            raise UserError(f"{file} is no file; put the file of that name there, or remove it.")
         try:
             if file.stat().st_size > FILE_BYTES_MAX:
                 raise UserError(f"{file} is over {FILE_BYTES_MAX >> 20} MiB; split the district.")

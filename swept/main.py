@@ -101,6 +101,9 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(str(error), error.exit_code)
     except TyperException as error:
         context = getattr(error, "ctx", None)
+        if context is not None and not error.format_message().strip():
+            # A group of commands without one of them: its help is the answer, as it is for `swept` alone.
+            return run([*context.command_path.split()[1:], "--help"])
         path = "swept" if context is None else context.command_path
         message = " ".join(error.format_message().split()).rstrip(".")
         return _refuse(f"{message}; see {path} --help.", error.exit_code)

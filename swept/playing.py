@@ -42,6 +42,11 @@ def play_live(
         raise UserError("There is nothing to send; the scenario or file holds no report that can be played.")
     try:
         broker = Broker.of(url)
+    except ValueError as error:
+        told = "write the broker as mqtt://host:1883, or mqtts://host:8883 for TLS"
+        reason = "" if told in str(error) else f" ({error})"
+        raise UserError(f"the broker's URL can't be used{reason}; {told}.") from None
+    try:
         clock = DistrictClock.from_now(deliveries[0].deliver_at_us, rate)
         set_clock(broker, district_id, clock)
     except (ValueError, ClockError) as error:

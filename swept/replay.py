@@ -38,18 +38,26 @@ def replay(
 
     from simulators.replay import RecordingError, read_reports, recording
     from swept.district import load_folder
-    from swept.errors import UserError
+    from swept.errors import UserError, on_disk
     from swept.playing import mqtt_url, play_live, tell
     from swept.settings import read_settings
 
     settings = read_settings()
-    if not file.is_file():
-        raise UserError(f"{file} is no file; name a recording.")
+    with on_disk(file, "name a recording"):
+        if not file.is_file():
+            raise UserError(f"{file} is no file; name a recording.")
     where = load_folder(district or settings.district_folder)
     try:
         played = recording(read_reports(file), where.district_id)
-    except (RecordingError, OSError) as error:
+    except RecordingError as error:
         raise UserError(f"{error}.") from None
+    except OSError as error:
+        raise UserError(f"{file} can't be read ({error.strerror}); check its permissions.") from None
+    if not played.deliveries:
+        problems = played.problems
+        told = f"line {problems[0].line}: {problems[0].detail}" if problems else "it has no rows"
+        more = f", and {len(problems) - 1:,} more" if len(problems) > 1 else ""
+        raise UserError(f"no row of {file} can be played ({told}{more}); correct the file.")
     for problem in played.problems[:SHOWN_MAX]:
         print(f"{file}:{problem.line}: {problem.detail}", file=sys.stderr)
     if len(played.problems) > SHOWN_MAX:

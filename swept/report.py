@@ -163,7 +163,11 @@ def write(path: Path, rows: Sequence[StreetFrequency]) -> None:
 def _day(text: str | None, option: str) -> date | None:
     if text is None:
         return None
+    from processing.era import OutOfEra, checked_day
+
     try:
-        return date.fromisoformat(text)
+        return checked_day(date.fromisoformat(text))
+    except OutOfEra as error:
+        raise UserError(f"{option} {error}.") from None
     except ValueError:
         raise UserError(f"{option} {text} is no day; write it like 2026-06-01.") from None

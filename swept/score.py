@@ -45,7 +45,11 @@ def score(
     where = load_folder(district or read_settings().district_folder)
     try:
         true = read_truth(truth)
-    except (TruthError, OSError) as error:
+    except OSError as error:
+        raise UserError(
+            f"{truth} can't be read ({error.strerror}); name the truth.json that swept simulate wrote."
+        ) from None
+    except TruthError as error:
         raise UserError(f"{error}.") from None
     if true.map_version != where.map_version:
         raise UserError(
@@ -125,4 +129,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str
                 )
             return [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} can't be read ({error}).") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{path} can't be read ({reason}); name the file that swept analyze writes."
+        ) from None

@@ -31,9 +31,10 @@ def serve(
 
     try:
         listening = bind(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such host"
         raise UserError(
-            f"can't listen on {host}:{port} ({error.strerror}); choose another --port."
+            f"can't listen on {host}:{port} ({reason}); choose another --host or --port."
         ) from error
     # uvicorn raises the signal that ended it once more; noted by us, it lets the servers end in good order.
     with listening, stopped() as stop, services(read_settings()) as where:

@@ -45,7 +45,7 @@ def simulate(
     """
     from simulators.scenario import play, with_seed
     from simulators.truth import truth_of, write_fixes, write_truth
-    from swept.errors import UserError
+    from swept.errors import UserError, on_disk
     from swept.playing import district_and_plan, mqtt_url, play_live, tell
     from swept.progress import progress
     from swept.settings import read_settings
@@ -59,10 +59,12 @@ def simulate(
         raise UserError(f"{out} can't be a folder ({error.strerror}); name another with --out.") from error
     with progress("simulating", total=len(where.units)) as advance:
         run = play(where, chosen, rounds, lambda done, _: advance(done))
-    write_truth(out / "truth.json", truth_of(run))
+    with on_disk(out, "name another folder with --out"):
+        write_truth(out / "truth.json", truth_of(run))
     print(f"{len(run.truth_passes):,} true passes of {len(run.units)} units in {out / 'truth.json'}.")
     if offline:
-        print(f"{write_fixes(out / 'fixes.csv', run):,} fixes in {out / 'fixes.csv'}.")
+        with on_disk(out, "name another folder with --out"):
+            print(f"{write_fixes(out / 'fixes.csv', run):,} fixes in {out / 'fixes.csv'}.")
         return
     tell(play_live(run.deliveries, mqtt_url(mqtt, settings), where.district_id, rate))
 
@@ -70,12 +72,14 @@ def simulate(
 def find_scenario(name: str) -> Scenario:
     """A scenario by the name of one that comes with swept, or by its file; UserError where there is none."""
     from simulators.scenario import ScenarioError, load_scenario
-    from swept.errors import UserError
+    from swept.errors import UserError, on_disk
     from swept.settings import configs_folder
 
     folder = configs_folder() / "scenarios"
     path = folder / f"{name}.toml" if name.isidentifier() else Path(name)
-    if not path.is_file():
+    with on_disk(path, "name a scenario's TOML file"):
+        there = path.is_file()
+    if not there:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
         raise UserError(f"No scenario {name!r}; name a TOML file, or one of {known}.")
     try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swept.errors import UserError
+from swept.errors import UserError, on_disk
 from swept.settings import read_settings
 
 if TYPE_CHECKING:
@@ -71,8 +71,12 @@ def import_(
     named |= {"grade": grade_field, "required": required_field}
     if kind not in {"alley", "street", "road"}:
         raise UserError(f"--kind {kind} is none; choose alley, street or road.")
-    if out.exists() and out.samefile(file):
-        raise UserError(f"{out} is the survey itself; name another file with --out.")
+    with on_disk(file, "name the survey's file"):
+        if not file.is_file():
+            raise UserError(f"{file} isn't there; name the survey's file.")
+    with on_disk(out, "name another file with --out"):
+        if out.exists() and out.samefile(file):
+            raise UserError(f"{out} is the survey itself; name another file with --out.")
     rows, columns = _read(file, layer, crs, gcj02)
     fields = _fields(columns, {name: column for name, column in named.items() if column}, file)
     lines, refused = _accept(rows, fields, kind)
@@ -92,8 +96,6 @@ def _read(
     """GeoJSON features in WGS-84 degrees, and the names of the columns."""
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} is none of {', '.join(SUFFIXES)}; export the survey as one of these.")
-    if not file.is_file():
-        raise UserError(f"{file} isn't there; name the survey's file.")
     import geopandas
     import pyogrio.errors
     import pyproj.exceptions
@@ -146,7 +148,8 @@ def _row(row: dict[str, Any], geometry_name: str, gcj02: bool) -> dict[str, Any]
         # Rounded first: a line in the wrong coordinate system may shrink to a point.
         shape = shapely.transform(shape, lambda xy: xy.round(7))
         geometry = json.loads(json.dumps(mapping(shape)))
-    plain = {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
+    # Of numpy's values one gives its number, several a list, which no property takes.
+    plain = {str(name): value.tolist() if hasattr(value, "tolist") else value for name, value in row.items()}
     missing = {name for name, value in plain.items() if isinstance(value, float) and math.isnan(value)}
     properties = {name: None if name in missing else value for name, value in plain.items()}
     return {"type": "Feature", "properties": properties, "geometry": geometry}
@@ -209,7 +212,8 @@ def _lines(place: Path | None) -> tuple[list[Street], list[Road], list[str]]:
     from processing.street_files import parse_streets
 
     path = place or read_settings().district_folder
-    files = [path / "streets.geojson", path / "roads.geojson"] if path.is_dir() else [path]
+    with on_disk(path, "name a district's folder or a GeoJSON file of streets"):
+        files = [path / "streets.geojson", path / "roads.geojson"] if path.is_dir() else [path]
     if not files[0].is_file():
         raise UserError(f"{files[0]} isn't there; name a district's folder or a GeoJSON file of streets.")
     streets: list[Street] = []
