@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from processing.district import District
+    from streams.log import Log
     from streams.worker import Worker
 
 
@@ -38,6 +39,8 @@ def process(
     from streams.log import LogTrimmed
     from streams.worker import Worker
     from swept.district import read_folder
+    from swept.kernels import warm
+    from swept.progress import progress
     from swept.settings import read_settings
     from swept.versions import rule_version
     from swept.wiring import apply_migrations, connect, open_log, services
@@ -52,17 +55,38 @@ def process(
                 files = read_folder(folder)
                 save(connection, district.district_id, files, district.map_version, rules)
         log = stack.enter_context(contextlib.closing(open_log(where)))
-        worker = Worker(where.store_url, log, Core(district), rules)
+        with progress("making ready (after an installation this takes half a minute)"):
+            core = Core(district)
+            warm(core)
+        worker = Worker(where.store_url, log, core, rules)
         stack.callback(worker.close)
         print(f"process: {district.name}, log {log.log_id}, {log.partitions} partitions", flush=True)
         try:
             if once:
-                worker.drain()
+                _drain(worker, _left(where.store_url, log), stop)
             else:
                 worker.run(_with_stats(stop, worker, stats))
         except LogTrimmed as error:
             raise UserError(f"{error}; restore the log, or start a new store and replay.") from error
         print(_line(worker), flush=True)
+
+
+def _left(store_url: str, log: Log) -> int:
+    """Records in the log that no committed figure has seen."""
+    from storage.queries.status import positions
+    from swept.wiring import connect
+
+    with connect(store_url) as connection:
+        done = {one.partition: one.next_offset for one in positions(connection) if one.log_id == log.log_id}
+    return sum(end - done.get(partition, 0) for partition, end in log.ends().items())
+
+
+def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
+    from swept.progress import progress
+
+    with progress("processing the log", total=records) as advance:
+        while not stop() and worker.step():
+            advance(worker.counts.records)
 
 
 def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Any]:

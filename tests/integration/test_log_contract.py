@@ -252,7 +252,7 @@ def test_a_database_that_only_reads_is_unavailable_not_refusing(
     with contextlib.closing(TableLog(store_url)) as log:
         log.append([envelope("a", 1)])
         name = connection.info.dbname
-        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # type: ignore[arg-type]
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         log.close()
         with pytest.raises(LogUnavailable, match="read-only"):
             log.append([envelope("a", 2)])

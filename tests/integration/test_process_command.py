@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -13,8 +15,10 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from processing.pipeline import Core
 from streams.log import Envelope
-from tests.integration.small_world import close_logs, log_of
+from swept.kernels import warm
+from tests.integration.small_world import close_logs, district, log_of
 
 
 def command(store_url: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -62,3 +66,36 @@ def test_serve_answers_on_loopback_and_ends_when_told(store_url: str, tmp_path: 
         _, err = started.communicate(timeout=60)
     assert started.returncode == 0, err
     assert not err
+
+
+def test_at_a_terminal_a_wait_for_kernels_that_are_not_compiled_yet_is_shown(
+    store_url: str, tmp_path: Path
+) -> None:
+    outer, inner = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SWEPT_")}
+    environment |= {
+        "SWEPT_STORE_URL": store_url,
+        "SWEPT_MQTT_URL": "mqtt://127.0.0.1:1",
+        "XDG_CACHE_HOME": str(tmp_path),
+        "TERM": "xterm",
+        "COLUMNS": "100",
+    }
+    started = subprocess.Popen(
+        [sys.executable, "-m", "swept.main", "process", "--once"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=inner,
+    )
+    os.close(inner)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(outer, 65_536):
+            shown += more
+    os.close(outer)
+    assert started.wait(60) == 0
+    assert b"making ready" in shown
+    assert list(tmp_path.glob("swept/kernels-*/**/*.nbi")), "they are kept for the next start"
+
+
+def test_a_short_drive_goes_through_the_whole_core() -> None:
+    assert warm(Core(district())) > 0
