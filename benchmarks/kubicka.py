@@ -24,8 +24,8 @@ use_own_cache()
 
 from processing.district import District, Unit, UnitProfile
 from processing.fix import Kind, Report, ReportColumns
-from processing.join import Bounds, join_steps
-from processing.pipeline import Core, drive_of
+from processing.join import join_steps
+from processing.pipeline import Core, steps_of
 from simulators.kubicka import Recording, read_recording, track_folders
 
 CAR = Unit("car", "car", UnitProfile("car", working_when=(), top_speed_kmh=200.0))
@@ -55,10 +55,7 @@ def matched_arcs(core: Core, reports: ReportColumns) -> list[int]:
     """Arc indexes of the decoded path in order, consecutive repeats once."""
     arcs: list[int] = []
     for fixes, match in core.matched("car", reports):
-        none = np.zeros(0, dtype=np.int64)
-        drive = drive_of(fixes, match, none, none.astype(np.int8))
-        bounds = Bounds(core.rules.join_s_max, 0.0, 1e3)
-        legs = join_steps(core.network, core.routes, match.weights, drive, bounds)
+        legs, _ = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match))
         own = [int(core.line_of_edge(edge)) for edge in legs.edge]
         lengths = np.abs(legs.to_m - legs.from_m)
         for arc, length in zip(own, lengths, strict=True):

@@ -49,21 +49,7 @@ def swept_pieces(passes: Iterable[Pass]) -> Pieces:
 
 def unobserved_pieces(passes: Iterable[Pass]) -> Pieces:
     """What passes drove with unknown equipment, as if it had been swept."""
-    return _array(_as_piece(one, *ends) for one in passes for ends in one.unobserved)
-
-
-def _as_piece(one: Pass, first_mm: int, second_mm: int) -> Piece:
-    """An unobserved interval, its moments linear between where and when the pass entered and left."""
-    low_mm, high_mm = min(first_mm, second_mm), max(first_mm, second_mm)
-    from_mm, to_mm = (low_mm, high_mm) if one.direction > 0 else (high_mm, low_mm)
-    run_mm, run_us = one.leave_mm - one.enter_mm, one.leave_us - one.enter_us
-    if run_mm == 0:
-        return Piece(from_mm, to_mm, one.enter_us, one.leave_us)
-    from_us, to_us = (
-        min(max(one.enter_us + run_us * (mm - one.enter_mm) // run_mm, one.enter_us), one.leave_us)
-        for mm in (from_mm, to_mm)
-    )
-    return Piece(from_mm, to_mm, min(from_us, to_us), to_us)
+    return _array(chain.from_iterable(one.unobserved for one in passes))
 
 
 def _array(pieces: Iterable[Piece]) -> Pieces:
@@ -75,7 +61,8 @@ def depth(
 ) -> Depth:
     """The counted sweeps of a day on a street (or one side of it).
 
-    `before` are pieces of the day before; what they swept from `since_us` on counts as just swept. On a
+    `before` are pieces of the day before; what they swept within `gap_us` from `since_us` on, the day's last
+    moments, counts as just swept. On a
     closed street measures count modulo its length.
     """
     pieces = np.concatenate([today, before])
@@ -139,7 +126,7 @@ def _count(
     for cell in range(cells):
         just_us, some, n = 0, False, 0
         for at in range(start[cell], start[cell + 1]):
-            if not counts[rows[at]] and moments[at] >= since_us:
+            if not counts[rows[at]] and since_us <= moments[at] < since_us + gap_us:
                 just_us, some = moments[at], True
         for at in range(start[cell], start[cell + 1]):
             if counts[rows[at]] and (not some or moments[at] - just_us > gap_us):

@@ -1,7 +1,8 @@
 """Map matching: where a unit was at each step of a track, by Viterbi over directed candidates.
 
 Fixes that lie nearer to each other than the receiver can tell add nothing but their common error, so the
-lattice advances by distance (two sigma), on a change of the working state, and once a minute.
+lattice advances by distance (two sigma, ten metres at most), on a change of the working state, and once a
+minute.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from processing.rules import Rules
 from processing.viterbi import Lattice, Weights, decode_states
 
 STEP_S_MAX = 60.0
+#: However little the receiver tells, an alley must not pass by between two steps.
+STEP_M_MAX = 10.0
 #: Between two fixes further apart than this, speed x time tells no distance.
-SPEED_S_MAX = 30.0
+SPEED_S_MAX = 120.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +68,7 @@ def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
         switch_logp=rules.off_network_switch_logp,
         break_logp=2.0 * rules.off_network_switch_logp + off_logp,
         top_speed_ms=profile.top_speed_kmh / 3.6,
+        join_s_max=rules.join_s_max,
         lag_m_max=rules.lag_m_max,
     )
 
@@ -77,6 +81,7 @@ def _choose_steps(
     sigma_m: NDArray[np.float64],
     working: NDArray[np.int8],
     step_sigmas: float,
+    top_speed_ms: float,
 ) -> NDArray[np.int64]:
     n = len(time_us)
     steps = np.empty(n, dtype=np.int64)
@@ -84,10 +89,14 @@ def _choose_steps(
     count, last = 1, 0
     for i in range(1, n):
         changed = working[i] != working[i - 1]
-        if changed and last != i - 1:
+        step_m = min(step_sigmas * sigma_m[i], STEP_M_MAX)
+        # A leap that no unit makes must not be spread over the fixes before it.
+        leap_m_max = top_speed_ms * (time_us[i] - time_us[i - 1]) * 1e-6 + sigma_m[i]
+        leapt = math.hypot(x_m[i] - x_m[i - 1], y_m[i] - y_m[i - 1]) > leap_m_max
+        if (changed or leapt) and last != i - 1:
             steps[count], last = i - 1, i - 1
             count += 1
-        moved = math.hypot(x_m[i] - x_m[last], y_m[i] - y_m[last]) >= step_sigmas * sigma_m[i]
+        moved = math.hypot(x_m[i] - x_m[last], y_m[i] - y_m[last]) >= step_m
         waited = (time_us[i] - time_us[last]) * 1e-6 >= STEP_S_MAX
         # A fix whose successor is far off in time is the last that is known before a hole.
         alone = i + 1 < n and (time_us[i + 1] - time_us[i]) * 1e-6 >= STEP_S_MAX
@@ -121,9 +130,17 @@ def match_track(
     """The likeliest path of a whole track; a pure function of its fixes."""
     told = np.where(np.isnan(fixes.accuracy_m), rules.sigma_m, fixes.accuracy_m)
     sigma_m = np.clip(told, rules.sigma_m_min, rules.sigma_m_max)
-    steps = _choose_steps(fixes.time_us, fixes.x_m, fixes.y_m, sigma_m, fixes.working, rules.step_sigmas)
-    lattice = _lattice(network, fixes, steps, sigma_m[steps], rules)
     weights = weights_of(profile, rules)
+    steps = _choose_steps(
+        fixes.time_us,
+        fixes.x_m,
+        fixes.y_m,
+        sigma_m,
+        fixes.working,
+        rules.step_sigmas,
+        weights.top_speed_ms,
+    )
+    lattice = _lattice(network, fixes, steps, sigma_m[steps], rules)
     states = np.full(len(steps), -1, dtype=np.int64)
     decode_states(network, routes, lattice, weights, 0, len(steps), -1, -1, -1, states)
     on = states < 2 * rules.candidates_max

@@ -24,6 +24,8 @@ from processing.linear_reference import Reference
 JUNCTION_M = 1.0
 #: Side of a grid cell; segments are cut to it, so that each lies in few cells.
 CELL_M = 50.0
+#: 200 by 200 km; a map beyond is no district, and its empty cells would fill the memory.
+CELLS_MAX = 16_000_000
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +38,7 @@ class Network(NamedTuple):
     each cell, row by row from (`grid_x_m`, `grid_y_m`).
     """
 
+    line_length_m: Floats
     edge_line: Ints
     edge_from_m: Floats
     edge_to_m: Floats
@@ -79,6 +82,7 @@ def build_network(lines: Sequence[Line], references: Sequence[Reference], *, nod
     head = np.array([row[4] for row in rows], dtype=np.int64)
     segments = _segments(rows, references)
     return Network(
+        line_length_m=np.array([reference.along_m[-1] for reference in references]),
         edge_line=edge_line,
         edge_from_m=np.array([row[1] for row in rows]),
         edge_to_m=np.array([row[2] for row in rows]),
@@ -184,6 +188,11 @@ def _grid(segments: Floats) -> dict[str, Any]:
     high_y = float(max(segments[:, 2].max(), segments[:, 4].max())) + CELL_M
     columns = int((high_x - low_x) / CELL_M) + 1
     rows = int((high_y - low_y) / CELL_M) + 1
+    if columns * rows > CELLS_MAX:
+        raise ValueError(
+            f"the map spans {(high_x - low_x) / 1000:.0f} by {(high_y - low_y) / 1000:.0f} km: split it into "
+            "districts, or look for a street that lies far off the others"
+        )
     cells: dict[int, list[int]] = defaultdict(list)
     for number, (_, x0, y0, x1, y1, _) in enumerate(segments):
         for row in range(int((min(y0, y1) - low_y) / CELL_M), int((max(y0, y1) - low_y) / CELL_M) + 1):

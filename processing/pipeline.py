@@ -18,19 +18,20 @@ from numpy.typing import NDArray
 from processing.ambiguity import rival_line
 from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
-from processing.fix import UNKNOWN, Kind, Rejection, Report, ReportColumns
+from processing.fix import Kind, Rejection, Report, ReportColumns
 from processing.frequency import StreetDay, street_day
 from processing.geodesy import LocalProjection
-from processing.join import Bounds, Drive, join_steps
+from processing.join import Steps, join_steps
 from processing.linear_reference import Reference, reference
 from processing.match import Match, TrackFixes, match_track
 from processing.network import build_network
 from processing.order import resolve
 from processing.route import build_routes
 from processing.rules import Rules
-from processing.service_day import day_start_us, service_day
-from processing.sweep import Pass, runs_of
-from processing.track import track_starts, working_states
+from processing.service_day import service_day
+from processing.sweep import Clock, Pass, group_legs, runs_of
+from processing.track import track_bounds, working_states
+from processing.working import Band, Fixes, doings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,7 @@ class Core:
         is_fix = reports.kind == Kind.FIX
         fixes = self._fixes(reports.take(is_fix), own[is_fix])
         changes = (reports.fix_time_us[~is_fix], held[~is_fix])
-        if not len(fixes.time_us):
-            return []
-        starts = track_starts(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
-        ends = np.append(starts[1:], len(fixes.time_us))
-        return [
-            self._track(unit, _slice(fixes, low, high), changes, known)
-            for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
-        ]
+        return [self._track(unit, track, changes, known) for track in self._split(fixes)]
 
     def street_days(self, passes: Iterable[Pass]) -> list[StreetDay]:
         """The figures of every street, day and kind of work in which a pass starts, in that order."""
@@ -112,14 +106,16 @@ class Core:
         _, own = working_states(reports, unit.profile, self.rules)
         is_fix = reports.kind == Kind.FIX
         fixes = self._fixes(reports.take(is_fix), own[is_fix])
-        starts = track_starts(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
-        ends = np.append(starts[1:], len(fixes.time_us))
-        tracks = [_slice(fixes, low, high) for low, high in zip(starts.tolist(), ends.tolist(), strict=True)]
+        tracks = self._split(fixes)
         return [(t, match_track(self.network, self.routes, t, unit.profile, self.rules)) for t in tracks]
 
     def line_of_edge(self, edge: int) -> str:
         """The street or road that an edge of the network lies on."""
         return self._line_ids[int(self.network.edge_line[edge])]
+
+    def _split(self, fixes: TrackFixes) -> list[TrackFixes]:
+        bounds = track_bounds(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
+        return [_slice(fixes, low, high) for low, high in bounds.tolist()]
 
     def _fixes(self, reports: ReportColumns, working: NDArray[np.int8]) -> TrackFixes:
         x_m, y_m = self.projection.to_xy(reports.lon, reports.lat)
@@ -135,7 +131,8 @@ class Core:
         known: Mapping[int, bytes],
     ) -> Track:
         start_us, end_us = int(fixes.time_us[0]), int(fixes.time_us[-1])
-        low, high = np.searchsorted(changes[0], [start_us, end_us])
+        low = np.searchsorted(changes[0], start_us)
+        high = np.searchsorted(changes[0], end_us, side="right")
         change_us, change_state = changes[0][low:high], changes[1][low:high]
         digest = _digest(fixes, change_us, change_state)
         passes, datum = None, None
@@ -153,11 +150,15 @@ class Core:
     ) -> tuple[Pass, ...]:
         rules, network, routes = self.rules, self.network, self.routes
         match = match_track(network, routes, fixes, unit.profile, rules)
-        drive = drive_of(fixes, match, change_us, change_state)
-        bounds = Bounds(rules.join_s_max, unit.profile.work_kmh_min, unit.profile.work_kmh_max)
-        legs = join_steps(network, routes, match.weights, drive, bounds)
+        legs, path = join_steps(network, routes, match.weights, steps_of(fixes, match))
+        on = match.edge >= 0
+        step_line = np.where(on, network.edge_line[match.edge], -1)
+        band = Band(unit.profile.work_kmh_min, unit.profile.work_kmh_max)
+        told = Fixes(fixes.time_us, fixes.speed_kmh, fixes.working, change_us, change_state)
+        doings, at_m = doings_of(network, legs, path, told, match.steps, step_line, band)
+        numbers = group_legs(network, legs, path, match.edge, len(self.district.streets), rules.leave_m_min)
         passes: list[Pass] = []
-        for run in runs_of(network, legs, drive, len(self.district.streets), rules.leave_m_min):
+        for run in runs_of(network, legs, numbers, doings, Clock(at_m, fixes.time_us)):
             rival = -1
             if run.swept:
                 rival = rival_line(
@@ -251,16 +252,10 @@ def _digest(fixes: TrackFixes, change_us: NDArray[np.int64], change_state: NDArr
     return digest.digest()[:16]
 
 
-def drive_of(
-    fixes: TrackFixes, match: Match, change_us: NDArray[np.int64], change_state: NDArray[np.int8]
-) -> Drive:
-    """The decoded steps and the changes (c,) of the working state that were reported on their own."""
+def steps_of(fixes: TrackFixes, match: Match) -> Steps:
+    """The decoded steps of a track as joins take them."""
     steps = match.steps
-    changed = np.ones(len(change_us), dtype=bool)
-    if len(changed):
-        changed[1:] = change_state[1:] != change_state[:-1]
-        changed &= change_state != UNKNOWN
-    return Drive(
+    return Steps(
         time_us=fixes.time_us[steps],
         x_m=fixes.x_m[steps],
         y_m=fixes.y_m[steps],
@@ -268,29 +263,5 @@ def drive_of(
         edge=match.edge,
         direction=match.direction,
         measure_m=match.measure_m,
-        working=fixes.working[steps],
-        speed_kmh=_mean_speeds(fixes.speed_kmh, steps),
         driven_m=match.lattice.driven_m,
-        change_us=change_us[changed],
-        change_state=change_state[changed],
-    )
-
-
-def _mean_speeds(speed_kmh: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of what the fixes from one step to the next report, both ends in; NaN where none does."""
-    told = ~np.isnan(speed_kmh)
-    total = np.concatenate([[0.0], np.cumsum(np.where(told, speed_kmh, 0.0))])
-    count = np.concatenate([[0], np.cumsum(told)])
-    low = np.concatenate([[0], steps[:-1]])
-    some = count[steps + 1] - count[low]
-    mean = (total[steps + 1] - total[low]) / np.maximum(some, 1)
-    return np.where(some > 0, mean, np.nan)
-
-
-def window_us(core: Core, day: date) -> tuple[int, int]:
-    """The instants at which a service day begins and ends."""
-    rules = core.rules
-    return (
-        day_start_us(day, rules.day_start_s, rules.timezone),
-        day_start_us(day + timedelta(days=1), rules.day_start_s, rules.timezone),
     )

@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.fix import OFF, ON
-from processing.join import Drive, Legs, change_share
+from processing.join import Legs, Path
 from processing.network import Network
+from processing.working import SWEPT, Doings
 
 
 class Piece(NamedTuple):
@@ -48,7 +48,7 @@ class Pass:
     enter_mm: int
     leave_mm: int
     swept: tuple[Piece, ...]
-    unobserved: tuple[tuple[int, int], ...] = ()
+    unobserved: tuple[Piece, ...] = ()
     ambiguous_with: str | None = None
 
     @property
@@ -57,22 +57,16 @@ class Pass:
         return sum(abs(piece.to_mm - piece.from_mm) for piece in self.swept)
 
 
-#: What a piece is: swept, or driven while nobody knows whether the unit worked.
-SWEPT, UNOBSERVED = 1, 2
-#: Changes of the working state that one join may hold; more are one too many to be true.
-RUNS_MAX = 32
-
-
 @njit(cache=True, nogil=True)
 def group_legs(
-    network: Network, legs: Legs, edge: NDArray[np.int64], streets: int, leave_m_min: float
+    network: Network, legs: Legs, path: Path, edge: NDArray[np.int64], streets: int, leave_m_min: float
 ) -> NDArray[np.int64]:
     """The number of the pass that each leg (n,) belongs to, -1 on a context road.
 
     A pass goes on as long as legs lie on its street in its direction, no hole is between, and the unit was
     away for less than `leave_m_min` or without a fix (at `edge` (m,) of the steps) on another line.
     """
-    lines = network.edge_line.max() + 1
+    lines = len(network.line_length_m)
     numbers = np.full(len(legs.edge), -1, dtype=np.int64)
     last_leg = np.full(lines, -1, dtype=np.int64)
     last_foreign, fixes_on = np.zeros(lines, dtype=np.int64), np.zeros(lines, dtype=np.int64)
@@ -90,8 +84,8 @@ def group_legs(
         if (
             before >= 0
             and legs.direction[before] == legs.direction[i]
-            and legs.hole[before] == legs.hole[i]
-            and (legs.odometer_m[i] - _end_m(legs, before) < leave_m_min or foreign == last_foreign[line])
+            and path.hole[legs.step_b[before]] == path.hole[legs.step_b[i]]
+            and (legs.path_m[i] - _end_m(legs, before) < leave_m_min or foreign == last_foreign[line])
         ):
             numbers[i] = numbers[before]
         else:
@@ -103,113 +97,44 @@ def group_legs(
 
 @njit(cache=True, nogil=True)
 def _end_m(legs: Legs, i: int) -> float:
-    """The odometer at the end of a leg."""
-    return float(legs.odometer_m[i] + abs(legs.to_m[i] - legs.from_m[i]))
+    """The metre of the path at the end of a leg."""
+    return float(legs.path_m[i] + abs(legs.to_m[i] - legs.from_m[i]))
 
 
 @njit(cache=True, nogil=True)
-def working_runs(
-    drive: Drive,
-    a: int,
-    b: int,
-    legs_share: float,
-    share: NDArray[np.float64],
-    state: NDArray[np.int64],
-) -> int:
-    """The working state along the join from step a to b as runs that end at `share`; how many.
-
-    A change that was reported on its own lies at its own time. Where the ends still disagree the legs
-    tell where it changed, or after a reported change the middle of what is left.
-    """
-    from_us, to_us = drive.time_us[a], drive.time_us[b]
-    low = np.searchsorted(drive.change_us, from_us, side="right")
-    n, now, begun = 0, int(drive.working[a]), 0.0
-    while low < len(drive.change_us) and drive.change_us[low] < to_us and n < RUNS_MAX - 2:
-        if drive.change_state[low] != now:
-            begun = (drive.change_us[low] - from_us) / (to_us - from_us)
-            share[n], state[n] = begun, now
-            now = int(drive.change_state[low])
-            n += 1
-        low += 1
-    if now != drive.working[b]:
-        share[n], state[n] = (legs_share if n == 0 else 0.5 * (begun + 1.0)), now
-        n += 1
-    share[n], state[n] = 1.0, drive.working[b]
-    return n + 1
-
-
-@njit(cache=True, nogil=True)
-def cut_legs(
-    network: Network, legs: Legs, drive: Drive, numbers: NDArray[np.int64], pieces: NDArray[np.int64]
-) -> int:
-    """Cut legs on streets where the working state changes; write what was swept or unobserved.
+def cut_legs(legs: Legs, numbers: NDArray[np.int64], doings: Doings, pieces: NDArray[np.int64]) -> int:
+    """Lay what the unit did onto the streets it did it on.
 
     A row of `pieces` (p, 6) is pass, from_mm, to_mm, from_us, to_us, what. Returns how many, or -1 when
     there are more than rows.
     """
-    share, state = np.zeros(RUNS_MAX), np.zeros(RUNS_MAX, dtype=np.int64)
     n, first = 0, 0
-    while first < len(legs.edge):
-        after = first + 1
-        while after < len(legs.edge) and legs.step_a[after] == legs.step_a[first]:
-            after += 1
-        a, b = legs.step_a[first], legs.step_b[first]
-        runs = working_runs(drive, a, b, change_share(network, legs, first, after, drive), share, state)
-        join_first = n
-        for i in range(first, after):
-            if numbers[i] < 0 or not legs.in_band[i]:
-                continue
-            begun = legs.from_share[i]
-            for r in range(runs):
-                ended = min(share[r], legs.to_share[i]) if r < runs - 1 else legs.to_share[i]
-                if ended <= begun:
-                    continue
-                if state[r] != OFF:
-                    if n == len(pieces):
-                        return -1
-                    what = SWEPT if state[r] == ON else UNOBSERVED
-                    n = _put(pieces, n, join_first, legs, drive, numbers[i], i, begun, ended, what)
-                begun = ended
-        first = after
+    for i in range(len(legs.edge)):
+        begin_m, end_m = legs.path_m[i], _end_m(legs, i)
+        while first < len(doings.what) and doings.to_m[first] <= begin_m:
+            first += 1
+        if numbers[i] < 0:
+            continue
+        sign = 1.0 if legs.direction[i] == 0 else -1.0
+        for d in range(first, len(doings.what)):
+            from_m, to_m = max(begin_m, doings.from_m[d]), min(end_m, doings.to_m[d])
+            if doings.from_m[d] >= end_m:
+                break
+            if n == len(pieces):
+                return -1
+            pieces[n, 0], pieces[n, 5] = numbers[i], doings.what[d]
+            pieces[n, 1] = round(1000.0 * (legs.from_m[i] + sign * (from_m - begin_m)))
+            pieces[n, 2] = round(1000.0 * (legs.from_m[i] + sign * (to_m - begin_m)))
+            pieces[n, 3], pieces[n, 4] = _moment_us(doings, d, from_m), _moment_us(doings, d, to_m)
+            if pieces[n, 1] != pieces[n, 2]:
+                n += 1
     return n
 
 
 @njit(cache=True, nogil=True)
-def _put(
-    pieces: NDArray[np.int64],
-    n: int,
-    join_first: int,
-    legs: Legs,
-    drive: Drive,
-    number: int,
-    i: int,
-    begun: float,
-    ended: float,
-    what: int,
-) -> int:
-    """Write a piece of leg i, or prolong the last one of the same join where they touch."""
-    span = legs.to_share[i] - legs.from_share[i]
-    length_m = legs.to_m[i] - legs.from_m[i]
-    from_mm = round(1000.0 * (legs.from_m[i] + length_m * (begun - legs.from_share[i]) / span))
-    to_mm = round(1000.0 * (legs.from_m[i] + length_m * (ended - legs.from_share[i]) / span))
-    from_us, to_us = moment_us(drive, legs, i, begun), moment_us(drive, legs, i, ended)
-    if from_mm == to_mm:
-        return n
-    if n > join_first:
-        last = pieces[n - 1]
-        if last[0] == number and last[2] == from_mm and last[4] == from_us and last[5] == what:
-            last[2], last[4] = to_mm, to_us
-            return n
-    pieces[n, 0], pieces[n, 1], pieces[n, 2] = number, from_mm, to_mm
-    pieces[n, 3], pieces[n, 4], pieces[n, 5] = from_us, to_us, what
-    return n + 1
-
-
-@njit(cache=True, nogil=True)
-def moment_us(drive: Drive, legs: Legs, i: int, share: float) -> int:
-    """The instant at a share of the join that leg i belongs to."""
-    from_us, to_us = drive.time_us[legs.step_a[i]], drive.time_us[legs.step_b[i]]
-    return int(from_us + round(share * (to_us - from_us)))
+def _moment_us(doings: Doings, d: int, at_m: float) -> int:
+    share = (at_m - doings.from_m[d]) / (doings.to_m[d] - doings.from_m[d])
+    return int(doings.from_us[d] + round(share * (doings.to_us[d] - doings.from_us[d])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,55 +150,67 @@ class Run:
     first_step: int
     last_step: int
     swept: tuple[Piece, ...]
-    unobserved: tuple[tuple[int, int], ...]
+    unobserved: tuple[Piece, ...]
 
 
-def runs_of(network: Network, legs: Legs, drive: Drive, streets: int, leave_m_min: float) -> list[Run]:
+class Clock:
+    """When the unit was at a metre of its path."""
+
+    def __init__(self, at_m: NDArray[np.float64], time_us: NDArray[np.int64]) -> None:
+        known = ~np.isnan(at_m)
+        self._at_m, self._time_us = at_m[known], time_us[known]
+
+    def leaving_us(self, at_m: float) -> int:
+        """The last moment there: of a unit that stood, when it went on."""
+        return self._moment_us(at_m, int(np.searchsorted(self._at_m, at_m, side="right")) - 1)
+
+    def reaching_us(self, at_m: float) -> int:
+        """The first moment there."""
+        return self._moment_us(at_m, int(np.searchsorted(self._at_m, at_m, side="left")) - 1)
+
+    def _moment_us(self, at_m: float, before: int) -> int:
+        low = min(max(before, 0), len(self._at_m) - 1)
+        high = min(low + 1, len(self._at_m) - 1)
+        run_m = float(self._at_m[high] - self._at_m[low])
+        share = (at_m - float(self._at_m[low])) / run_m if run_m > 0.0 else 0.0
+        from_us, to_us = int(self._time_us[low]), int(self._time_us[high])
+        return from_us + round(min(1.0, max(0.0, share)) * (to_us - from_us))
+
+
+def runs_of(
+    network: Network, legs: Legs, numbers: NDArray[np.int64], doings: Doings, clock: Clock
+) -> list[Run]:
     """The runs along streets that a track's legs make, in the order in which they begin."""
-    if not len(legs.edge):
-        return []
-    numbers = group_legs(network, legs, drive.edge, streets, leave_m_min)
-    rows = 2 * len(legs.edge) + len(drive.change_us) + 64
-    pieces = np.zeros((rows, 6), dtype=np.int64)
-    count = cut_legs(network, legs, drive, numbers, pieces)
-    while count < 0:
-        pieces = np.zeros((2 * len(pieces), 6), dtype=np.int64)
-        count = cut_legs(network, legs, drive, numbers, pieces)
-    swept: dict[int, list[Piece]] = defaultdict(list)
-    unobserved: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    # A doing is cut by the legs it runs over: no more pieces than there are ends of both.
+    pieces = np.zeros((len(legs.edge) + len(doings.what) + 1, 6), dtype=np.int64)
+    count = cut_legs(legs, numbers, doings, pieces)
+    found: dict[int, list[tuple[int, Piece]]] = defaultdict(list)
     for number, from_mm, to_mm, from_us, to_us, what in pieces[:count].tolist():
-        if what == SWEPT:
-            swept[number].append(Piece(from_mm, to_mm, from_us, to_us))
-        else:
-            unobserved[number].append((from_mm, to_mm))
+        found[number].append((what, Piece(from_mm, to_mm, from_us, to_us)))
     members = np.flatnonzero(numbers >= 0)
     order = members[np.argsort(numbers[members], kind="stable")]
     bounds = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-    return [
-        _run(network, legs, drive, group, swept[number], unobserved[number])
-        for number, group in enumerate(np.split(order, bounds[1:]))
-        if len(group)
-    ]
+    groups = np.split(order, bounds[1:]) if len(order) else []
+    return [_run(network, legs, clock, group, found[number]) for number, group in enumerate(groups)]
 
 
 def _run(
     network: Network,
     legs: Legs,
-    drive: Drive,
+    clock: Clock,
     group: NDArray[np.int64],
-    swept: Sequence[Piece],
-    unobserved: Sequence[tuple[int, int]],
+    pieces: Sequence[tuple[int, Piece]],
 ) -> Run:
     first, last = int(group[0]), int(group[-1])
     return Run(
         line=int(network.edge_line[legs.edge[first]]),
         direction=1 if legs.direction[first] == 0 else -1,
-        enter_us=moment_us(drive, legs, first, legs.from_share[first]),
-        leave_us=moment_us(drive, legs, last, legs.to_share[last]),
+        enter_us=clock.leaving_us(float(legs.path_m[first])),
+        leave_us=clock.reaching_us(_end_m(legs, last)),
         enter_mm=round(1000.0 * float(legs.from_m[first])),
         leave_mm=round(1000.0 * float(legs.to_m[last])),
         first_step=int(legs.step_a[first]),
         last_step=int(legs.step_b[last]),
-        swept=tuple(swept),
-        unobserved=tuple(unobserved),
+        swept=tuple(piece for what, piece in pieces if what == SWEPT),
+        unobserved=tuple(piece for what, piece in pieces if what != SWEPT),
     )

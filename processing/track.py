@@ -17,7 +17,7 @@ from processing.rules import Rules
 
 
 @njit(cache=True, nogil=True)
-def _starts(
+def _bounds(
     time_us: NDArray[np.int64],
     x_m: NDArray[np.float64],
     y_m: NDArray[np.float64],
@@ -26,29 +26,39 @@ def _starts(
     stay_s: float,
     track_s_max: float,
 ) -> NDArray[np.int64]:
-    starts = np.zeros(len(time_us), dtype=np.int64)
-    found, start, anchor, ended = 0, 0, 0, True
-    for i in range(len(time_us)):
-        if (
-            ended
-            or (time_us[i] - time_us[i - 1]) * 1e-6 > gap_s_max
-            or (time_us[i] - time_us[start]) * 1e-6 > track_s_max
-        ):
-            starts[found] = i
+    bounds = np.zeros((len(time_us), 2), dtype=np.int64)
+    found, start, anchor = 0, 0, 0
+    for i in range(1, len(time_us)):
+        if (time_us[i] - time_us[i - 1]) * 1e-6 > gap_s_max:
+            bounds[found, 0], bounds[found, 1] = start, i
             found += 1
-            start, anchor, ended = i, i, False
-        elif math.hypot(x_m[i] - x_m[anchor], y_m[i] - y_m[anchor]) > stay_radius_m:
+            start, anchor = i, i
+            continue
+        if (time_us[i] - time_us[start]) * 1e-6 > track_s_max:
+            bounds[found, 0], bounds[found, 1] = start, i
+            found += 1
+            start, anchor = i - 1, i - 1
+        if math.hypot(x_m[i] - x_m[anchor], y_m[i] - y_m[anchor]) > stay_radius_m:
             anchor = i
         elif (time_us[i] - time_us[anchor]) * 1e-6 >= stay_s:
-            ended = True
-    return starts[:found]
+            bounds[found, 0], bounds[found, 1] = start, i + 1
+            found += 1
+            start, anchor = i, i
+    if len(time_us) > 0:
+        bounds[found, 0], bounds[found, 1] = start, len(time_us)
+        found += 1
+    return bounds[:found]
 
 
-def track_starts(
+def track_bounds(
     time_us: NDArray[np.int64], x_m: NDArray[np.float64], y_m: NDArray[np.float64], rules: Rules
 ) -> NDArray[np.int64]:
-    """Indexes (k,) at which tracks begin, given fixes (n,) in order of time; the first is 0."""
-    return _starts(
+    """Indexes (k, 2) from and to (past the last) of each track, given fixes (n,) in order of time.
+
+    Where no gap parts two tracks the fix that ends one starts the next, so that no metre between them is
+    lost.
+    """
+    return _bounds(
         time_us, x_m, y_m, rules.track_gap_s_max, rules.stay_radius_m, rules.stay_s, rules.track_s_max
     )
 
@@ -68,19 +78,16 @@ def working_states(
 
 def _hold(reports: ReportColumns, rules: Rules) -> NDArray[np.int8]:
     """The equipment (n, 5) as told last by reports of the equipment alone."""
-    n = len(reports)
-    held = np.full((n, len(EQUIPMENT)), UNKNOWN, dtype=np.int8)
-    hold_us = int(rules.equipment_hold_s_max * 1e6)
-    alone = reports.kind == Kind.EQUIPMENT
-    index = np.arange(n)
-    last = np.maximum.accumulate(np.where(alone, index, -1))
-    for column in range(len(EQUIPMENT)):
-        told = np.where(alone & (reports.equipment[:, column] != UNKNOWN), index, -1)
-        latest = np.maximum.accumulate(told)
-        known = (latest >= 0) & (reports.fix_time_us - reports.fix_time_us[latest] <= hold_us)
-        # Null in the next status says unknown, it doesn't repeat the one before.
-        known &= latest == last
-        held[known, column] = reports.equipment[latest[known], column]
+    held = np.full((len(reports), len(EQUIPMENT)), UNKNOWN, dtype=np.int8)
+    told = np.flatnonzero(reports.kind == Kind.EQUIPMENT)
+    if not len(told):
+        return held
+    # Of a fix and a status of one instant the status is what holds then.
+    last = np.searchsorted(reports.fix_time_us[told], reports.fix_time_us, side="right") - 1
+    row = told[np.maximum(last, 0)]
+    age_us = reports.fix_time_us - reports.fix_time_us[row]
+    holds = (last >= 0) & (age_us <= int(rules.equipment_hold_s_max * 1e6))
+    held[holds] = reports.equipment[row[holds]]
     return held
 
 

@@ -1,8 +1,9 @@
 """Transition: how well the way from one place to the next explains the metres driven.
 
 The way is the shortest through the network, ahead along the edge or by its head; or the unit turns round
-between the two fixes. Its length is held against what the unit says it drove (speed x time), or without a
-speed against the straight line, with an exponential of scale beta (Newson and Krumm 2009).
+between the two fixes, further on along its line. The way's length is held against what the unit says it
+drove (speed x time), or without a speed against the straight line, with an exponential of scale beta
+(Newson and Krumm 2009).
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ def overshoot_m(expected_m: float, between_m: float, room_m: float) -> float:
 
 
 class Place(NamedTuple):
-    """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there."""
+    """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there.
 
+    `room_m` is how far the line goes on ahead, over all its edges.
+    """
+
+    line: int
     edge: int
     direction: int
     measure_m: float
     behind_m: float
     ahead_m: float
+    room_m: float
     tail: int
     head: int
 
@@ -42,13 +48,12 @@ class Place(NamedTuple):
 def place_on(network: Network, edge: int, direction: int, measure_m: float) -> Place:
     """The place at a measure on an edge that is driven in a direction."""
     before_m, after_m = measure_m - network.edge_from_m[edge], network.edge_to_m[edge] - measure_m
+    line = network.edge_line[edge]
+    tail, head = network.edge_tail[edge], network.edge_head[edge]
     if direction == 0:
-        return Place(
-            edge, direction, measure_m, before_m, after_m, network.edge_tail[edge], network.edge_head[edge]
-        )
-    return Place(
-        edge, direction, measure_m, after_m, before_m, network.edge_head[edge], network.edge_tail[edge]
-    )
+        room_m = network.line_length_m[line] - measure_m
+        return Place(line, edge, direction, measure_m, before_m, after_m, room_m, tail, head)
+    return Place(line, edge, direction, measure_m, after_m, before_m, measure_m, head, tail)
 
 
 class Drivable(NamedTuple):
@@ -91,15 +96,15 @@ def connect(
 
     if network.edge_oneway[a.edge] or drivable.turn_logp <= best_logp:
         return best_logp, best_way, best_m
-    if one_edge and not one_direction:
-        room_m = a.ahead_m - max(0.0, gone_m)
-        length_m = abs(gone_m) + 2.0 * overshoot_m(expected_m, abs(gone_m), room_m)
+    if a.line == b.line and not one_direction:
+        between_m, room_m = abs(gone_m), a.room_m - max(0.0, gone_m)
+        length_m = between_m + 2.0 * overshoot_m(expected_m, between_m, room_m)
         logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN, length_m
     length_m = a.behind_m + routes.distance_m[a.tail, b.tail] + b.behind_m
     if length_m <= longest_m:
-        length_m += 2.0 * overshoot_m(expected_m, length_m, a.ahead_m)
+        length_m += 2.0 * overshoot_m(expected_m, length_m, a.room_m)
         logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m

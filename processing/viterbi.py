@@ -32,6 +32,7 @@ class Weights(NamedTuple):
     switch_logp: float
     break_logp: float
     top_speed_ms: float
+    join_s_max: float
     lag_m_max: float
 
 

@@ -79,9 +79,12 @@ def last_fix_us(connection: Connection[Any], unit_ids: Sequence[str]) -> dict[st
 
 
 def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int) -> tuple[int, int] | None:
-    """Start and end of the unit's last track that began at or before the moment."""
+    """Start and end of the unit's last track that began before the moment.
+
+    Two tracks may share the fix that ends one and starts the next: what falls on it touches both.
+    """
     row = connection.execute(
-        """SELECT start_us, end_us FROM track WHERE unit_id = %s AND start_us <= %s
+        """SELECT start_us, end_us FROM track WHERE unit_id = %s AND start_us < %s
            ORDER BY start_us DESC LIMIT 1""",
         (unit_id, moment_us),
     ).fetchone()
@@ -106,15 +109,15 @@ def track_digests(
 PASS_COLUMNS = (
     "unit_id", "track_start_us", "ordinal", "street_id", "work", "direction", "enter_us", "leave_us",
     "enter_mm", "leave_mm", "piece_from_mm", "piece_to_mm", "piece_from_us", "piece_to_us",
-    "unobserved_from_mm", "unobserved_to_mm", "ambiguous_with",
+    "unobserved_from_mm", "unobserved_to_mm", "unobserved_from_us", "unobserved_to_us", "ambiguous_with",
 )  # fmt: skip
 
 
 def pass_of(row: Sequence[Any]) -> Pass:
     """The pass of a row of `PASS_COLUMNS`."""
     pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
-    unobserved = tuple(zip(*row[14:16], strict=True))
-    values: tuple[Any, ...] = (*row[:10], pieces, unobserved, row[16])
+    unobserved = tuple(Piece(*piece) for piece in zip(*row[14:18], strict=True))
+    values: tuple[Any, ...] = (*row[:10], pieces, unobserved, row[18])
     return Pass(*values)
 
 

@@ -56,7 +56,7 @@ _COPY_TYPES: Mapping[str, str] = {
                      "frequency", "frequency_certain", "passes", "frequency_if_observed"), "int4"),
     **dict.fromkeys(("historical", "engine", "brush", "spray", "fan", "working"), "bool"),
     **dict.fromkeys(("piece_from_mm", "piece_to_mm", "unobserved_from_mm", "unobserved_to_mm"), "int4[]"),
-    **dict.fromkeys(("piece_from_us", "piece_to_us", "cleaned_us"), "int8[]"),
+    **dict.fromkeys(("piece_from_us", "piece_to_us", "unobserved_from_us", "unobserved_to_us", "cleaned_us"), "int8[]"),
     **dict.fromkeys(("digest", "payload"), "bytea"),
     "service_day": "date",
     "gaps": "jsonb",
@@ -190,7 +190,7 @@ def passes(
 
 def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
     pieces = [list(column) for column in zip(*one.swept, strict=True)] or [[], [], [], []]
-    unobserved = [list(column) for column in zip(*one.unobserved, strict=True)] or [[], []]
+    unobserved = [list(column) for column in zip(*one.unobserved, strict=True)] or [[], [], [], []]
     swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
     plain = (getattr(one, name) for name in PASS_COLUMNS[:10])
     return (*plain, *pieces, *unobserved, one.ambiguous_with, day, one.swept_mm, swept_until_us)

@@ -33,6 +33,8 @@ CREATE TABLE pass (
     piece_to_us bigint[] NOT NULL,
     unobserved_from_mm integer[] NOT NULL,
     unobserved_to_mm integer[] NOT NULL,
+    unobserved_from_us bigint[] NOT NULL,
+    unobserved_to_us bigint[] NOT NULL,
     ambiguous_with text,
     PRIMARY KEY (unit_id, track_start_us, ordinal)
 );

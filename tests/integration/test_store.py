@@ -86,7 +86,7 @@ def test_any_bytes_and_any_text_are_kept_in_dead_letters_once(connection: psycop
 
 def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> None:
     pieces = (Piece(0, 900, 10, 20), Piece(1_000, 2_000, 30, 40))
-    swept = Pass("u", 5, 0, "a", "sweeping", 1, 10, 40, 0, 2_000, pieces, ((900, 1_000),), "b")
+    swept = Pass("u", 5, 0, "a", "sweeping", 1, 10, 40, 0, 2_000, pieces, (Piece(900, 1_000, 20, 30),), "b")
     through = Pass("u", 5, 1, "a", "sweeping", -1, 50, 60, 2_000, 0, ())
     writer.passes(connection, "u", [], [(swept, DAY), (through, DAY)])
     assert passes_of_day(connection, "a", DAY) == [swept, through]

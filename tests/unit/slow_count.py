@@ -59,7 +59,7 @@ def slow_counted(today: Sequence[Piece], before: Sequence[Piece], *, closed: boo
     for low, high in pairwise(cuts):
         middle = Fraction(low + high, 2)
         just = [math.floor(moment(piece, middle)) for piece in before if covers(piece, low, high)]
-        last = max((us for us in just if us >= START_US - GAP_US), default=-math.inf)
+        last = max((us for us in just if START_US - GAP_US <= us < START_US), default=-math.inf)
         sweeps = sorted(
             (math.floor(moment(piece, middle)), piece) for piece in today if covers(piece, low, high)
         )

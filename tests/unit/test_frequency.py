@@ -8,11 +8,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.depth import unobserved_pieces
 from processing.district import Street
 from processing.frequency import StreetDay, street_day
 from processing.linear_reference import Reference
@@ -196,20 +194,9 @@ def test_on_a_closed_street_a_gap_and_a_piece_run_across_the_start() -> None:
 
 
 def test_unobserved_metres_count_only_in_what_would_have_been() -> None:
-    unknown = replace(run(0), swept=(), unobserved=((0, 100_000),))
+    unknown = replace(run(0), swept=(), unobserved=run(0).swept)
     day = figures([unknown])
     assert (day.frequency, day.frequency_if_observed, day.passes) == (0, 1, 0)
-
-
-@pytest.mark.parametrize("interval", [(20_000, 70_000), (70_000, 20_000)])
-def test_unobserved_moments_are_linear_between_enter_and_leave(interval: tuple[int, int]) -> None:
-    back = replace(run(0, 100, 0, 10), swept=(), unobserved=(interval,))
-    expected = [70_000, 20_000, START_US + 3 * MINUTE_US, START_US + 8 * MINUTE_US]
-    assert unobserved_pieces([back]).tolist() == [expected]
-    standing = replace(back, enter_mm=20_000, leave_mm=20_000)
-    assert unobserved_pieces([standing]).tolist() == [
-        [70_000, 20_000, START_US, START_US + 10 * MINUTE_US],
-    ]
 
 
 def test_what_the_requirement_lacks_is_summed_over_cleanings() -> None:

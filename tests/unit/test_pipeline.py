@@ -70,7 +70,9 @@ def test_metres_driven_with_unknown_equipment_are_unobserved() -> None:
     legs = [Leg(0, 0, 9, brush=None), Leg(0, 120, 9, brush=None), Leg(0, 0, 9, brush=None)]
     up, down = passes(*drive((-150, 0), legs))
     assert up.swept == down.swept == ()
-    assert sum(abs(b - a) for a, b in up.unobserved) == pytest.approx(120_000, abs=3000)
+    assert sum(abs(piece.to_mm - piece.from_mm) for piece in up.unobserved) == pytest.approx(
+        120_000, abs=3000
+    )
 
 
 def test_a_badge_works_by_speed_alone() -> None:

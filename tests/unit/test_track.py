@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from processing.district import UnitProfile
 from processing.fix import OFF, ON, UNKNOWN, Kind, Report, ReportColumns
 from processing.rules import Rules
-from processing.track import track_starts, working_states
+from processing.track import track_bounds, working_states
 from tests.unit.town import T0_US
 
 S = 1_000_000
@@ -18,7 +18,7 @@ S = 1_000_000
 def starts(moments_s: list[float], x_m: list[float], rules: Rules | None = None) -> list[int]:
     time_us = np.array([round(t * S) for t in moments_s])
     x = np.array(x_m, dtype=float)
-    return [int(i) for i in track_starts(time_us, x, np.zeros(len(x)), rules or Rules())]
+    return [int(low) for low, _ in track_bounds(time_us, x, np.zeros(len(x)), rules or Rules())]
 
 
 def test_ten_minutes_of_silence_are_one_track_and_a_second_more_makes_two() -> None:
@@ -29,7 +29,7 @@ def test_ten_minutes_of_silence_are_one_track_and_a_second_more_makes_two() -> N
 def test_a_stay_of_ten_minutes_within_25_m_ends_the_track() -> None:
     moments = [0.0, *range(60, 1260, 60)]
     x = [0.0] + [100.0 + i % 3 for i in range(19)] + [300.0]
-    assert starts(moments, x) == [0, 12]
+    assert starts(moments, x) == [0, 11]
 
 
 def test_a_track_ends_after_a_day() -> None:
