@@ -74,7 +74,8 @@ def test_a_csv_has_the_figures_with_their_digits(tmp_path: Path, capsys: pytest.
     [
         (["--from", "May"], "--from May is no day; write it like 2026-06-01"),
         (["--from", "2024-05-02", "--to", "2024-05-01"], "--from 2024-05-02 is after --to 2024-05-01"),
-        (["--from", "1900-01-01"], "ask for fewer days"),
+        (["--from", "2001-01-01"], "ask for fewer"),
+        (["--from", "1900-01-01"], "--from 1900-01-01 can't be meant; dates go from 2000-01-01"),
         (["--street", "z"], "there is no street z; see swept streets list"),
         (["--csv", "/nowhere/at/all.csv"], "can't be written"),
     ],

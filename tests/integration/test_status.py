@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from processing.datum import wgs84_to_gcj02
 from streams.log import Envelope
 from swept.main import run
-from tests.integration.loaded import count_a_round, point_at, write_folder
-from tests.integration.small_world import close_logs, log_of
+from tests.integration.loaded import RECEIVED_US, count_a_round, point_at, write_folder
+from tests.integration.small_world import ROUND_M, START_US, close_logs, drive, log_of, message
 
 
 def status(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -55,3 +56,17 @@ def test_an_empty_store_is_told_as_one(
     assert said["district"] == f"Test [old town] (test), from {folder}"
     assert said["newest fix"] == "none yet"
     assert (said["lag"], said["dead letters"]) == ("none", "none")
+
+
+def test_a_unit_in_a_wrong_datum_is_named(
+    store_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count_a_round(tmp_path, store_url)
+    assert "wrong datum" not in status(capsys)
+    fixes = drive(START_US + 7_200_000_000, ROUND_M)
+    for one in fixes:
+        one["lon"], one["lat"] = wgs84_to_gcj02(one["lon"], one["lat"])
+    log_of(store_url, [message("u1", fixes, RECEIVED_US + 7_200_000_000)])
+    close_logs()
+    assert run(["process", "--once"]) == 0
+    assert status(capsys)["wrong datum"].startswith("u1 seems to be GCJ-02; set datum in its profile")

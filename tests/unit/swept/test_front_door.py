@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import typer
@@ -51,6 +52,51 @@ def test_help_breaks_lines_where_the_terminal_ends_and_nowhere_else(
 def test_no_arguments_print_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([]) == 0
     assert "Usage: swept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("group", ["streets", "district"])
+def test_a_group_without_a_command_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([group]) == 0
+    output = capsys.readouterr()
+    assert f"Usage: swept {group}" in output.out
+    assert output.err == ""
+
+
+FIXES = "unit,time,lon,lat\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["replay", "{tmp}/bad.csv"], "no row of {tmp}/bad.csv can be played (line 2: time"),
+        (["replay", "{tmp}/good.csv", "--mqtt", "mqtt://h:99999"], "write the broker as mqtt://host:1883"),
+        (["replay", "{tmp}/good.csv", "--mqtt", "mqtt://h:x"], "write the broker as mqtt://host:1883"),
+        (["replay", "{tmp}/good.csv", "--mqtt", "http://h"], "write the broker as mqtt://host:1883"),
+        (["replay", "x" * 300 + ".csv"], "name a recording"),
+        (
+            ["score", "--truth", "{tmp}/none.json", "--frequency", "{tmp}/good.csv"],
+            "that swept simulate wrote",
+        ),
+        (["streets", "import", "x" * 300 + ".shp"], "name the survey's file"),
+        (["streets", "import", "{tmp}/none.shp", "--out", "{tmp}/good.csv"], "name the survey's file"),
+        (["streets", "check", "x" * 300], "name a district's folder"),
+        (["district", "check", "{tmp}/district"], "plan.toml is no file"),
+        (["simulate", "--scenario", "x" * 300 + "/"], "name a scenario's TOML file"),
+        (["report", "--from", "0001-01-01", "--to", "0001-01-01"], "dates go from 2000-01-01 to 2100-01-01"),
+        (["report", "--from", "9999-12-31", "--to", "9999-12-31"], "dates go from 2000-01-01 to 2100-01-01"),
+        (["serve", "--host", "x" * 300], "choose another --host or --port"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_that_says_what_to_do(
+    arguments: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "district/plan.toml").mkdir(parents=True)
+    (tmp_path / "good.csv").write_text(FIXES + "u1,2024-05-01T06:00:00+08:00,122.25,40.67\n")
+    (tmp_path / "bad.csv").write_text(FIXES + "u1,0001-01-01T00:00:00Z,1,2\n" * 30)
+    assert main.run([argument.format(tmp=tmp_path) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert complaint.format(tmp=tmp_path) in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,22 @@ def test_help_answers_without_loading_the_geographic_libraries() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "False"
+
+
+def test_a_property_that_is_a_list_is_a_fault_of_its_feature_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"street_id": street_id, "grade": grade, "name": "x"},
+            "geometry": {"type": "LineString", "coordinates": [[122.26, lat], [122.261, lat]]},
+        }
+        for street_id, grade, lat in (("A1", [1, 2], 40.67), ("A2", [3, 4], 40.68))
+    ]
+    features[1]["properties"] = {"street_id": "A2", "name": "y"}
+    file = tmp_path / "survey.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    run("import", file, "--out", tmp_path / "out.geojson")
+    assert set(imported(tmp_path / "out.geojson")) == {"A2"}
+    assert "grade" in capsys.readouterr().out
