@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from processing.district import District, Road, Shift, Street, Unit, UnitProfile
 from processing.fix import EQUIPMENT
 from processing.rules import Rules
-from processing.street_files import PlainText, far_apart, parse_streets
+from processing.street_files import PlainText, ascii_if_odd, far_apart, parse_streets
 
 REQUIRED = ("district.toml", "streets.geojson", "profiles.toml", "units.toml")
 OPTIONAL = ("roads.geojson", "shifts.toml", "plan.toml", "contractors.toml", "rules.toml")
@@ -155,7 +155,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def say(self, file: str, where: str, what: str) -> None:
-        self.problems.append(f"{file}: {where}: {what}" if where else f"{file}: {what}")
+        self.problems.append(ascii_if_odd(f"{file}: {where}: {what}" if where else f"{file}: {what}"))
 
     def table(self, file: str) -> dict[str, Any]:
         if file not in self.files:

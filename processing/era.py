@@ -35,7 +35,7 @@ def checked_us(moment_us: int) -> int:
     if _FIRST_US <= moment_us // _US_PER_MS * _US_PER_S < _END_US:
         raise OutOfEra("is in 1970, so these may be seconds; write milliseconds since 1970")
     try:
-        when = f"in {from_us(moment_us).year}"
+        when = f"in the year {from_us(moment_us).year}"
     except OverflowError:
         when = "outside of any calendar"
     raise OutOfEra(f"is {when}; {_DO}")

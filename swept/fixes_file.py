@@ -133,6 +133,8 @@ def _header(path: Path) -> Fixes:
         raise UserError(f"{path} is a folder; name the CSV of fixes in it.") from None
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror}); check its name and permissions.") from None
+    if "\ufffd" in first or "\0" in first:
+        raise UserError(f"{path}:1 is not UTF-8; save the file as UTF-8 (CSV UTF-8).")
     try:
         columns = [name.strip() for name in next(csv.reader([first]), [])]
     except csv.Error as error:

@@ -120,6 +120,18 @@ def test_a_file_that_is_not_utf8_is_refused_as_a_whole(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_what_spreadsheets_call_unicode_is_refused_in_one_line(
+    encoding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analyze(tmp_path, GOOD)
+    (tmp_path / "fixes.csv").write_text("\n".join([HEADER, *GOOD]), encoding=encoding)
+    capsys.readouterr()
+    files = ["--streets", str(tmp_path / "streets.geojson"), "--fixes", str(tmp_path / "fixes.csv")]
+    assert run(["analyze", *files, "--out", str(tmp_path / "other")]) == 2
+    assert "fixes.csv:1 is not UTF-8" in capsys.readouterr().err
+
+
 def test_a_stray_quote_costs_one_row(tmp_path: Path) -> None:
     rows = [*GOOD]
     rows[5] = '"' + rows[5]

@@ -147,3 +147,32 @@ def test_the_map_version_sees_content_and_not_its_form() -> None:
     content["features"][0]["geometry"]["coordinates"][0][0] += 1e-7
     assert map_version({**GOOD, "streets.geojson": json.dumps(content).encode()}) != map_version(GOOD)
     assert map_version({**GOOD, "plan.toml": b""}) == map_version(GOOD)
+
+
+FAR = {**ROAD, "properties": {"kind": "road", "street_id": "R9"}}
+FAR["geometry"] = {"type": "LineString", "coordinates": [[2.35, 48.85], [2.36, 48.85]]}
+
+
+def test_a_line_far_from_the_others_is_named_once_whichever_file_it_is_in() -> None:
+    both = problems(roads__geojson=geojson(FAR))
+    assert [problem.split(" km")[0] for problem in both] == [
+        "roads.geojson: S1 reaches 4,756",
+        "roads.geojson: R9 reaches 4,756",
+    ]
+    (beside,) = problems(roads__geojson=geojson(ROAD, FAR))
+    assert beside.startswith("roads.geojson: R9 reaches 1")
+    assert "at most 50 km are possible; correct or remove it" in beside
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("units.toml", b'[[unit]]\nid = "U\\u0000"\nname = "a"\nprofile = "sweeper"'),
+        ("units.toml", b'[[unit]]\nid = "U1"\nname = "a\\u0000b"\nprofile = "sweeper"'),
+        ("district.toml", b'id = "d"\nname = "a\\u0007"'),
+    ],
+)
+def test_an_id_or_name_that_cannot_be_printed_is_refused(file: str, content: bytes) -> None:
+    said = problems(**{file.replace(".", "__"): content})
+    assert any("can't be printed" in problem for problem in said)
+    assert all(problem.isprintable() for problem in said)

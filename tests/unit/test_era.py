@@ -23,12 +23,12 @@ def test_other_days_are_refused_with_what_to_do(day: date) -> None:
 @pytest.mark.parametrize(
     ("moment_us", "told"),
     [
-        (0, "in 1970; dates go"),
+        (0, "in the year 1970; dates go"),
         (-(10**17), "outside of any"),
         (10**30, "outside of any calendar"),
         (-(10**30), "outside of any calendar"),
         (1_714_514_400 * 1_000, "these may be seconds; write milliseconds"),
-        (5_000_000_000 * US, "in 2128"),
+        (5_000_000_000 * US, "in the year 2128"),
     ],
 )
 def test_moments_that_cannot_be_meant_are_refused_with_what_to_do(moment_us: int, told: str) -> None:

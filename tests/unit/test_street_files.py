@@ -124,6 +124,12 @@ def test_a_chain_is_found_from_any_order_and_direction_of_its_parts(
             "lat before lon",
         ),
         (feature({"type": "LineString", "coordinates": [[0, 0], list(A)]}), "(0, 0)"),
+        (feature({"type": ["LineString"], "coordinates": [A, B]}), "geometry is ['LineString']"),
+        (feature({"type": {"a": 1}, "coordinates": [A, B]}), "geometry is {'a': 1}"),
+        (feature(street_id="S\0"), "can't be printed"),
+        (feature(name="x\0y"), "can't be printed"),
+        (feature(subdistrict="\x1b[31m"), "can't be printed"),
+        (feature(grade=[1, 2]), "grade:"),
         ([], "not a feature"),
         ({"properties": {"kind": "alley", "street_id": "S1"}, "geometry": None}, "geometry is missing"),
     ],
@@ -190,3 +196,18 @@ def test_what_is_written_is_read_back_the_same() -> None:
     assert problems == []
     assert noded
     assert [*streets, *roads] == lines
+
+
+def at(street_id: str, lon: float, lat: float) -> dict[str, Any]:
+    line = {"type": "LineString", "coordinates": [[lon, lat], [lon + 0.001, lat]]}
+    return feature(line, street_id=street_id)
+
+
+def test_a_street_far_from_the_others_is_named_and_a_map_of_80_km_is_taken() -> None:
+    near = [at(f"S{n}", 122.26 + n * 0.1, 40.67) for n in range(10)]
+    assert parse_streets(collection(*near))[3] == []
+    streets, _, _, problems = parse_streets(collection(*near, at("odd", 137.0, 40.67)))
+    assert len(streets) == 11
+    (problem,) = problems
+    assert problem.startswith("streets.geojson: odd reaches 1,2")
+    assert problem.endswith("at most 50 km are possible; correct or remove it")
