@@ -161,7 +161,11 @@ def publish(port: int, rate: int, seconds: int, units: int) -> None:
         print(
             f"publisher: {number} messages, {number / (seconds + max(late, 0.0)):.0f}/s, {late:+.2f} s late"
         )
-        connection.settimeout(0.5)
+        # Closed with acknowledgements unread, the socket would be reset, and the broker lose what it hadn't read.
+        connection.settimeout(10.0)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65_536):
+            pass
 
 
 def packet(number: int, units: int) -> bytes:

@@ -62,7 +62,7 @@ def services(settings: Settings) -> Iterator[Services]:
 @contextmanager
 def embedded(home: Path, mqtt_port: int | None = None) -> Iterator[tuple[str, str, Supervisor]]:
     """Store, broker and a supervisor of more, all in one folder; others can join by its runtime.json."""
-    _make_home(home)
+    make_home(home)
     port = mqtt_port if mqtt_port is not None else MQTT_PORT if _is_free(MQTT_PORT) else 0
     with (
         EmbeddedPostgres(home / "postgres") as postgres,
@@ -139,7 +139,8 @@ def _schema_errors() -> Iterator[None]:
         raise UserError(f"{error}.") from None
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make the folder of the embedded servers, or raise the user's error that it can't be one."""
     try:
         (home / "postgres").mkdir(parents=True, exist_ok=True)
     except OSError as error:
