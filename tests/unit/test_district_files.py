@@ -159,7 +159,9 @@ def test_a_line_far_from_the_others_is_named_once_whichever_file_it_is_in() -> N
         "roads.geojson: S1 reaches 4,756",
         "roads.geojson: R9 reaches 4,756",
     ]
-    (beside,) = problems(roads__geojson=geojson(ROAD, FAR))
+    (beside,) = problems(
+        roads__geojson=geojson(ROAD, {**ROAD, "properties": {"kind": "road", "street_id": "R2"}}, FAR)
+    )
     assert beside.startswith("roads.geojson: R9 reaches 1")
     assert "at most 50 km are possible; correct or remove it" in beside
 
