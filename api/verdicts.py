@@ -108,10 +108,22 @@ def _gaps(
         gap(window[0], row.first_fix_us, NOWHERE, (row.first_lon, row.first_lat)),
         *(gap(one[0], one[1], (one[2], one[3]), (one[4], one[5])) for one in row.gaps),
         gap(row.last_fix_us, window[1], (row.last_lon, row.last_lat), NOWHERE),
-        *(gap(one.start_us, one.end_us, NOWHERE, NOWHERE) for one in suspects),
+        *(gap(*lost, NOWHERE, NOWHERE) for lost in _lost(context, suspects)),
     ]
     shortest_us = int(context.district.rules.join_s_max * US)
     return [one for one in silent if one.to_us - one.from_us > shortest_us]
+
+
+def _lost(context: Context, suspects: Sequence[Suspect]) -> list[Window]:
+    """When a unit's fixes were in a wrong datum; a stop between two such tracks belongs to it."""
+    stop_us = int(context.district.rules.track_gap_s_max * US)
+    found: list[Window] = []
+    for one in sorted(suspects, key=lambda suspect: suspect.start_us):
+        if found and one.start_us - found[-1][1] <= stop_us:
+            found[-1] = found[-1][0], max(found[-1][1], one.end_us)
+        else:
+            found.append((one.start_us, one.end_us))
+    return found
 
 
 def _xy(context: Context, place: Place) -> tuple[float, float] | None:

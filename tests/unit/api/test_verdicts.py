@@ -118,6 +118,11 @@ def test_a_track_in_a_wrong_datum_is_as_good_as_silence() -> None:
     found = gaps(context(MORNING), seen(7, 15), suspects=(suspect,))
     assert hours(found) == [(8.0, 12.0, False, False)]
     assert said(found) is Verdict.NO_DATA
+    pieces = tuple(Suspect("u1", at(n), at(n + 0.9), 90, "GCJ-02") for n in (9, 10, 12))
+    assert hours(gaps(context(MORNING), seen(7, 15), suspects=pieces)) == [
+        (9.0, 10.9, False, False),
+        (12.0, 12.9, False, False),
+    ]
     other = Suspect("u2", at(7), at(12), 900, "GCJ-02")
     assert gaps(context(MORNING), seen(7, 15), suspects=(other,)) == []
 
