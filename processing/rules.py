@@ -31,13 +31,13 @@ class Rules:
     # Matching: candidates, emission, transition
     candidates_max: int = 8
     candidate_radius_m: float = 50.0
-    sigma_m: float = 5.0
+    sigma_m: float = 8.0
     sigma_m_min: float = 3.0
     sigma_m_max: float = 30.0
     heading_sigma_deg: float = 30.0
     heading_speed_kmh_min: float = 3.0
     step_sigmas: float = 2.0
-    beta_m: float = 5.0
+    beta_m: float = 8.0
     beta_share: float = 0.1
     slip_sigmas: float = 3.0
     turn_logp: float = -4.0

@@ -27,7 +27,7 @@ from swept.progress import progress
 from swept.settings import Settings
 from swept.simulate import find_scenario
 from swept.supervisor import Program, Supervisor, running
-from swept.wiring import embedded
+from swept.wiring import embedded, make_home
 
 ECHO_S_MAX = 60.0
 READY_S_MAX = 60.0
@@ -103,7 +103,7 @@ class Demo:
         if self._home.exists():
             EmbeddedPostgres(self._home / "postgres").destroy()
             shutil.rmtree(self._home)
-        self._home.mkdir(parents=True)
+        make_home(self._home)
 
     def _start(self, supervisor: Supervisor, store_url: str, mqtt_url: str) -> None:
         environment = {

@@ -49,13 +49,15 @@ def test_without_noise_every_frequency_of_the_grid_is_exactly_right() -> None:
     assert result.credited_undriven == 0
 
 
-@pytest.mark.parametrize(("name", "exact_min"), [("quiet", 0.99), ("shift", 0.95), ("hard", 0.75)])
+@pytest.mark.parametrize(
+    ("name", "exact_min", "off_max"), [("quiet", 1.0, 0), ("shift", 0.98, 0), ("hard", 0.94, 1)]
+)
 def test_a_shift_in_zhanqian_scores_as_well_as_its_receivers_allow(
-    name: str, exact_min: float, zhanqian: tuple[District, tuple[Round, ...]]
+    name: str, exact_min: float, off_max: int, zhanqian: tuple[District, tuple[Round, ...]]
 ) -> None:
     result = scored(play(zhanqian[0], load_scenario(CONFIGS / "scenarios" / f"{name}.toml"), zhanqian[1]))
     print(name, *result.table(), sep="\n")
     assert result.exact_share >= exact_min
-    assert result.off_by_more == 0
+    assert result.off_by_more <= off_max
     assert result.credited_undriven == 0
     assert result.true_m > 30_000.0
