@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 SEED ?=
 
-.PHONY: help setup check test demo chaos bench bench-ingest clean
+.PHONY: help setup check test demo chaos bench bench-core bench-accuracy bench-ingest clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -57,7 +57,13 @@ demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit
 chaos: setup ## Kill -9 each process at random moments; the figures must not change (SEED=n repeats a choice)
 	CHAOS_SEED=$(SEED) $(BIN)/pytest -s -m chaos tests/chaos
 
-bench: bench-ingest ## Measure what this machine does
+bench: bench-core bench-ingest ## Measure what this machine does
+
+bench-core: setup ## Microseconds a fix costs in each stage of the core
+	$(BIN)/python benchmarks/core.py $(ARGS)
+
+bench-accuracy: setup ## Share of streets with the right frequency, by noise and interval
+	$(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)

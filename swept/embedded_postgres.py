@@ -127,7 +127,8 @@ class EmbeddedPostgres:
         with self._mutex:
             if self._hold is None:
                 return self.start()
-            if self.pid is None:
+            # A server that was just killed may still count as running; one that answers does.
+            if not self._becomes_ready(time.monotonic() + START_S_MAX):
                 self._launch()
             return self.url
 
