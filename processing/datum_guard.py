@@ -19,6 +19,8 @@ from processing.network import Network
 #: Fewer fixes say nothing; more than these are not looked at.
 FIXES_MIN, FIXES_MAX = 20, 100
 NEAR_M = 15.0
+#: A track within less is one place, and there may be a road beside any one place.
+EXTENT_M_MIN = 300.0
 #: Shares of fixes near a line: as they are at most this, in the other datum at least that.
 MISSES_MAX, FITS_MIN = 0.5, 0.8
 
@@ -35,7 +37,7 @@ def suspected_datum(
     network: Network, projection: LocalProjection, x_m: NDArray[np.float64], y_m: NDArray[np.float64]
 ) -> str | None:
     """The datum that fixes (n,) in plane metres seem to be in, None where they fit the map or nothing does."""
-    if len(x_m) < FIXES_MIN:
+    if len(x_m) < FIXES_MIN or max(np.ptp(x_m), np.ptp(y_m)) < EXTENT_M_MIN:
         return None
     sample = np.unique(np.linspace(0, len(x_m) - 1, FIXES_MAX).astype(np.int64))
     if _near(network, x_m[sample], y_m[sample]) > MISSES_MAX:

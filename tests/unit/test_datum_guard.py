@@ -54,3 +54,9 @@ def test_fixes_on_the_map_are_computed() -> None:
 def test_a_unit_that_is_merely_elsewhere_is_under_no_suspicion() -> None:
     track = only_track(moved(lambda lon, lat: (lon + 0.02, lat + 0.02)))
     assert (track.suspected_datum, track.passes) == (None, ())
+
+
+def test_a_unit_parked_beside_the_map_is_under_no_suspicion() -> None:
+    lon, lat = wgs84_to_gcj02(ROUND[0].lon, ROUND[0].lat)
+    parked = [replace(r, lon=lon, lat=lat) for r in ROUND[:100]]
+    assert only_track(parked).suspected_datum is None
