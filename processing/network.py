@@ -39,6 +39,7 @@ class Network(NamedTuple):
     """
 
     line_length_m: Floats
+    line_closed: NDArray[np.bool_]
     edge_line: Ints
     edge_from_m: Floats
     edge_to_m: Floats
@@ -83,6 +84,7 @@ def build_network(lines: Sequence[Line], references: Sequence[Reference], *, nod
     segments = _segments(rows, references)
     return Network(
         line_length_m=np.array([reference.along_m[-1] for reference in references]),
+        line_closed=np.array([reference.closed for reference in references], dtype=np.bool_),
         edge_line=edge_line,
         edge_from_m=np.array([row[1] for row in rows]),
         edge_to_m=np.array([row[2] for row in rows]),

@@ -64,7 +64,8 @@ def group_legs(
     """The number of the pass that each leg (n,) belongs to, -1 on a context road.
 
     A pass goes on as long as legs lie on its street in its direction, no hole is between, and the unit was
-    away for less than `leave_m_min` or without a fix (at `edge` (m,) of the steps) on another line.
+    away for less than `leave_m_min` or without a fix (at `edge` (m,) of the steps) on another line. What
+    begins again further back is another run, but on a closed street the next round.
     """
     lines = len(network.line_length_m)
     numbers = np.full(len(legs.edge), -1, dtype=np.int64)
@@ -84,6 +85,7 @@ def group_legs(
         if (
             before >= 0
             and legs.direction[before] == legs.direction[i]
+            and (network.line_closed[line] or _back_m(legs, before, i) < leave_m_min)
             and path.hole[legs.step_b[before]] == path.hole[legs.step_b[i]]
             and (legs.path_m[i] - _end_m(legs, before) < leave_m_min or foreign == last_foreign[line])
         ):
@@ -99,6 +101,13 @@ def group_legs(
 def _end_m(legs: Legs, i: int) -> float:
     """The metre of the path at the end of a leg."""
     return float(legs.path_m[i] + abs(legs.to_m[i] - legs.from_m[i]))
+
+
+@njit(cache=True, nogil=True)
+def _back_m(legs: Legs, before: int, i: int) -> float:
+    """How far behind the end of a leg another one in its direction begins."""
+    ahead_m = legs.from_m[i] - legs.to_m[before]
+    return float(-ahead_m if legs.direction[i] == 0 else ahead_m)
 
 
 @njit(cache=True, nogil=True)

@@ -22,6 +22,8 @@ from processing.network import Network
 
 #: Seconds of path that tell the speed of fixes that don't.
 SPEED_WINDOW_S = 10.0
+#: Places of fixes that tell no speed are smoothed over this to both sides.
+SMOOTH_S = 15.0
 
 #: What a unit did: nothing that counts, or swept, or nobody knows.
 IDLE, SWEPT, UNOBSERVED = 0, 1, 2
@@ -66,7 +68,31 @@ def place_fixes(fixes: Fixes, steps: NDArray[np.int64], path: Path) -> NDArray[n
             _share_out(fixes, steps[a], steps[b], path.at_m[a], path.at_m[b], at_m)
         at_m[steps[b]] = path.at_m[b]
         a = b
-    return at_m
+    return _smoothed(fixes, at_m) if np.isnan(fixes.speed_kmh).all() else at_m
+
+
+@njit(cache=True, nogil=True)
+def _smoothed(fixes: Fixes, at_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each place as the mean of those around it, as many before as after it.
+
+    Without told speeds the places alone say how fast the unit was, and their noise reads as leaps and
+    stops. A mean over both sides leaves even motion as it is, and the order of places too.
+    """
+    out = at_m.copy()
+    for k in range(len(at_m)):
+        n, total = 1, at_m[k]
+        while (
+            k - n >= 0
+            and k + n < len(at_m)
+            and not math.isnan(at_m[k - n] + at_m[k + n])
+            and (fixes.time_us[k + n] - fixes.time_us[k - n]) * 1e-6 <= 2.0 * SMOOTH_S
+        ):
+            total += at_m[k - n] + at_m[k + n]
+            n += 1
+        out[k] = total / (2 * n - 1)
+        if k > 0 and out[k] < out[k - 1]:
+            out[k] = out[k - 1]  # at the ends of a stretch the means are of fewer
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -211,7 +237,7 @@ def _all(
             continue
         while first < len(legs.edge) and legs.step_b[first] < b:
             first += 1
-        if a >= 0 and path.hole[a] == path.hole[b] and path.at_m[b] > path.at_m[a]:
+        if a >= 0 and path.hole[a] == path.hole[b]:
             after = first
             while after < len(legs.edge) and legs.step_b[after] == b:
                 after += 1
@@ -222,7 +248,7 @@ def _all(
                 if at_m[k + 1] <= at_m[k] or not band.kmh_min < speed_kmh <= band.kmh_max:
                     continue
                 legs_m = np.nan
-                if fixes.working[k] != fixes.working[k + 1]:
+                if fixes.working[k] != fixes.working[k + 1] and after > first:
                     works = fixes.working[k] == ON, fixes.working[k + 1] == ON
                     lines = step_line[a], step_line[b]
                     legs_m = _change_m(network, legs, first, after, lines[0], lines[1], works[0], works[1])

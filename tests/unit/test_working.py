@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from processing.fix import Kind, Report
-from processing.pipeline import analyze
-from processing.sweep import Pass
+from processing.join import Legs, Path
+from processing.pipeline import Core, analyze
+from processing.sweep import Pass, group_legs
 from tests.unit.town import T0_US, Leg, degrees, drive, road, street, town
 
 S = 1_000_000
@@ -54,6 +55,33 @@ def test_without_told_speeds_ten_seconds_of_path_tell_and_noise_drops_nothing(se
         for r in clean
     ]
     assert swept_m(passes(noisy)) == pytest.approx(600, abs=25)
+
+
+def test_without_told_speeds_a_leap_of_the_receiver_takes_hardly_a_metre_out() -> None:
+    found_m = []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        clean = drive((0, 0), [Leg(0, 600, 9)], every_s=5.0, tell_speed=False)
+        east, north = random.normal(0, 8 / 84_600, len(clean)), random.normal(0, 8 / 111_000, len(clean))
+        # A canyon: from one fix to the next 30 m further on, and as much behind a minute later.
+        north[20:32] += 30 / 111_000
+        noisy = [
+            replace(r, lon=r.lon + float(x), lat=r.lat + float(y))
+            for r, x, y in zip(clean, east, north, strict=True)
+        ]
+        found_m.append(swept_m(passes(noisy)))
+    assert np.mean(found_m) == pytest.approx(600, abs=20)
+
+
+def test_what_begins_again_further_back_is_another_pass_but_on_a_closed_street() -> None:
+    ring = street("R", (100, 0), (140, 0), (140, 40), (100, 40), (100, 0))
+    core = Core(town(street("A", (0, 0), (0, 40)), ring))
+    for line, length_m, numbers in ((0, 40.0, [0, 1]), (1, 160.0, [0, 0])):
+        edge = np.flatnonzero(core.network.edge_line == line)[[0, 0]]
+        zeros, path = np.zeros(2, dtype=np.int64), Path(np.array([0.0, 1.0]), np.zeros(2, dtype=np.int64))
+        starts, ends = np.zeros(2), np.full(2, length_m)
+        legs = Legs(zeros, zeros + 1, edge, zeros, starts, ends, np.array([0.0, length_m + 5]))
+        assert group_legs(core.network, legs, path, edge, 2, 10.0).tolist() == numbers
 
 
 def test_stops_between_fixes_do_not_dilute_the_speed_of_the_work() -> None:
