@@ -20,7 +20,7 @@ from processing.network import Network
 FIXES_MIN, FIXES_MAX = 20, 100
 NEAR_M = 15.0
 #: A track within less is one place, and there may be a road beside any one place.
-EXTENT_M_MIN = 300.0
+EXTENT_M_MIN = 100.0
 #: Shares of fixes near a line: as they are at most this, in the other datum at least that.
 MISSES_MAX, FITS_MIN = 0.5, 0.8
 
