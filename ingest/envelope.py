@@ -128,10 +128,6 @@ class _Seq(msgspec.Struct):
     seq: int | None = None
 
 
-class _AnySeq(msgspec.Struct):
-    seq: msgspec.Raw = msgspec.Raw()
-
-
 _fast_decoder = msgspec.json.Decoder(_Seq | list[_Seq])
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _seq_decoder = msgspec.json.Decoder(_Seq)

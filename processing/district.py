@@ -7,11 +7,12 @@ the alley beside it. Coordinates are WGS-84 degrees.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from processing.rules import Rules
 
 #: Kinds of work; depth is counted for each apart, and a street's requirement names one.
-WORKS = ("sweeping", "washing", "by_hand")
+Work = Literal["sweeping", "washing", "by_hand"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from processing.district import District, Road, Shift, Street, Unit, UnitProfile
+from processing.district import District, Road, Shift, Street, Unit, UnitProfile, Work
 from processing.fix import EQUIPMENT
 from processing.rules import Rules
 from processing.street_files import PlainText, ascii_if_odd, far_apart, parse_streets
@@ -101,7 +101,7 @@ class _District(_Model):
 
 
 class _Profile(_Model):
-    work: Literal["sweeping", "washing", "by_hand"] = "sweeping"
+    work: Work = "sweeping"
     working_when: Annotated[tuple[str, ...], AfterValidator(_equipment)] = ("brush",)
     work_kmh_min: float = Field(0.5, ge=0, le=50)
     work_kmh_max: float = Field(20.0, gt=0, le=100)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from processing.district import Road, Street
+from processing.district import Road, Street, Work
 
 IMPORT_HINT = "run `swept streets import FILE --crs EPSG:... (or --gcj02)` first"
 PARTS_MAX = 64
@@ -65,7 +65,7 @@ class _Properties(BaseModel):
     name: Annotated[Text, Field(max_length=200)] = ""
     grade: int = Field(3, ge=1, le=9)
     required: int = Field(1, ge=0, le=48)
-    work: Literal["sweeping", "washing", "by_hand"] = "sweeping"
+    work: Work = "sweeping"
     sides: Annotated[Literal[1, 2], BeforeValidator(_whole)] = 1
     subdistrict: Text = ""
     contractor: Text = ""
