@@ -1,10 +1,11 @@
 """Match recordings with hand-corrected routes (Kubicka et al. 2015) and say how right the routes are.
 
-    python benchmarks/kubicka.py FOLDER [--every SECONDS] [--out DIR]
+    python benchmarks/kubicka.py FOLDER [--every SECONDS] [--out DIR] [--against fastmm]
 
 FOLDER holds a folder per track, or the zip of them (simulators/kubicka.py says what is in it). The figure is
 F1, weighted by length, over the multiset of undirected arcs: consecutive repeats of one arc count once, so a
-street driven twice counts twice. The last line is JSON.
+street driven twice counts twice. With --against the peer (8 candidates within 50 m) is judged by the same
+measure, and the difference by a paired bootstrap over the tracks. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import json
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from swept.kernel_cache import use_own_cache
 
@@ -27,6 +30,9 @@ from processing.fix import Kind, Report, ReportColumns
 from processing.join import join_steps
 from processing.pipeline import Core, steps_of
 from simulators.kubicka import Recording, read_recording, track_folders
+
+PEER_CANDIDATES = 8
+RESAMPLES, SEED = 10_000, 1
 
 CAR = Unit("car", "car", UnitProfile("car", working_when=(), top_speed_kmh=200.0))
 
@@ -53,15 +59,28 @@ def thin(reports: ReportColumns, every_s: float) -> ReportColumns:
 
 def matched_arcs(core: Core, reports: ReportColumns) -> list[int]:
     """Arc indexes of the decoded path in order, consecutive repeats once."""
-    arcs: list[int] = []
+    driven: list[int] = []
     for fixes, match in core.matched("car", reports):
         legs, _ = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match))
-        own = [int(core.line_of_edge(edge)) for edge in legs.edge]
-        lengths = np.abs(legs.to_m - legs.from_m)
-        for arc, length in zip(own, lengths, strict=True):
-            if length > 0.0 and (not arcs or arcs[-1] != arc):
-                arcs.append(arc)
-    return arcs
+        driven += legs.edge[legs.from_m != legs.to_m].tolist()
+    return arcs_of(core, driven)
+
+
+def peer_arcs(core: Core, reports: ReportColumns) -> list[int]:
+    """The same of fastmm's path, which gets all fixes at once and parts them itself."""
+    from benchmarks.peers import Fastmm  # noqa: PLC0415 - a development dependency that only --against needs
+
+    peer = Fastmm(core.network, core.line_references)
+    x_m, y_m = core.projection.to_xy(reports.lon, reports.lat)
+    return arcs_of(
+        core, peer.path(peer.match(peer.trajectory(x_m, y_m, reports.fix_time_us), PEER_CANDIDATES))
+    )
+
+
+def arcs_of(core: Core, edges: list[int]) -> list[int]:
+    """Arc indexes of edges driven one after the other, consecutive repeats once."""
+    arcs = [int(core.line_of_edge(edge)) for edge in edges]
+    return [arc for i, arc in enumerate(arcs) if i == 0 or arcs[i - 1] != arc]
 
 
 def agreement(core: Core, found: list[int], route: list[int]) -> tuple[float, float, float]:
@@ -72,18 +91,58 @@ def agreement(core: Core, found: list[int], route: list[int]) -> tuple[float, fl
     return tuple(sum(length.get(arc, 0.0) * n for arc, n in c.items()) for c in (both, have, want))  # type: ignore[return-value]
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How right a track's path is: shares of metres."""
+
+    f1: float
+    precision: float
+    recall: float
+
+    @classmethod
+    def of(cls, core: Core, found: list[int], recording: Recording) -> Score:
+        """The score of found arcs against the recording's route."""
+        both, have, want = agreement(core, found, [int(arc) for arc in recording.route])
+        return cls(2 * both / (have + want), both / have if have else 0.0, both / want)
+
+    def __str__(self) -> str:
+        return f"f1 {self.f1:.4f} precision {self.precision:.4f} recall {self.recall:.4f}"
+
+
+def lower_bound(differences: NDArray[np.float64]) -> float:
+    """The one-sided 95 % bound below the mean of paired differences, by resampling the tracks."""
+    drawn = np.random.default_rng(SEED).integers(len(differences), size=(RESAMPLES, len(differences)))
+    return float(np.quantile(differences[drawn].mean(axis=1), 0.05))
+
+
+def tell_peer(own: list[Score], peer: list[Score]) -> None:
+    """Print how the peer did, and what the difference is worth."""
+    difference = np.array([a.f1 - b.f1 for a, b in zip(own, peer, strict=True)])
+    print(
+        f"fastmm f1 {np.mean([one.f1 for one in peer]):.4f} precision "
+        f"{np.mean([one.precision for one in peer]):.4f} recall {np.mean([one.recall for one in peer]):.4f}"
+    )
+    print(
+        f"swept is ahead by {difference.mean():+.4f}, at least {lower_bound(difference):+.4f} "
+        f"(95 %, {RESAMPLES:,} resamples of {len(own)} tracks, seed {SEED})"
+    )
+
+
 def main() -> None:
     """Run all tracks of a folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=float, default=0.0, help="seconds between the fixes used")
     parser.add_argument("--out", type=Path, help="write DIR/TRACK.arcs here")
+    parser.add_argument("--against", choices=["fastmm"], help="judge this peer by the same measure")
     args = parser.parse_args()
     try:
         folders = track_folders(args.folder)
     except ValueError as error:
         sys.exit(f"{error}.")
-    precision, recall, f1s, fixes, seconds = [], [], [], 0, 0.0
+    scores: list[Score] = []
+    peer_scores: list[Score] = []
+    fixes, seconds = 0, 0.0
     for folder in folders:
         recording = read_recording(folder)
         core = Core(District(recording.name, "", (), recording.roads, (CAR,), noded=True))
@@ -93,22 +152,25 @@ def main() -> None:
         found = matched_arcs(core, reports)
         seconds += time.perf_counter() - begun
         fixes += len(reports)
-        both, have, want = agreement(core, found, [int(arc) for arc in recording.route])
-        precision.append(both / have if have else 0.0)
-        recall.append(both / want)
-        f1s.append(2 * both / (have + want))
-        print(f"{recording.name} f1 {f1s[-1]:.4f} precision {precision[-1]:.4f} recall {recall[-1]:.4f}")
+        scores.append(Score.of(core, found, recording))
+        told = f"{recording.name} {scores[-1]}"
+        if args.against:
+            peer_scores.append(Score.of(core, peer_arcs(core, reports), recording))
+            told += f"   fastmm f1 {peer_scores[-1].f1:.4f}"
+        print(told, flush=True)
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
             (args.out / f"{recording.name}.arcs").write_text("".join(f"{arc}\n" for arc in found))
+    if args.against:
+        tell_peer(scores, peer_scores)
     print(
         json.dumps(
             {
                 "tracks": len(folders),
                 "fixes": fixes,
-                "precision": round(float(np.mean(precision)), 4),
-                "recall": round(float(np.mean(recall)), 4),
-                "f1": round(float(np.mean(f1s)), 4),
+                "precision": round(float(np.mean([one.precision for one in scores])), 4),
+                "recall": round(float(np.mean([one.recall for one in scores])), 4),
+                "f1": round(float(np.mean([one.f1 for one in scores])), 4),
                 "fixes_per_second": round(fixes / seconds),
             }
         )
