@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from processing.lattice import OFF
 from processing.match import Match
 from processing.network import Network
 from processing.route import Routes
-from processing.viterbi import decode_states
+from processing.viterbi import decode_between
 
 
 def rival_line(
@@ -34,15 +35,14 @@ def rival_line(
     low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
     start = int(match.states[low]) if low < on[0] else -1
     end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
-    window = (network, routes, match.lattice, match.weights, low, high, start, end)
-    states = np.full(len(match.states), -1, dtype=np.int64)
-    own_logp = decode_states(*window, -1, states)
-    rival_logp = decode_states(*window, line, states)
+    rows, states = match.rows[low:high], np.empty(high - low, dtype=np.int64)
+    window = (network, routes, match.weights, rows, start, end)
+    own_logp = decode_between(*window, -1, states)
+    rival_logp = decode_between(*window, line, states)
     if own_logp - rival_logp >= logp_max:
         return -1
-    off = 2 * match.lattice.edge.shape[1]
-    taken = [step for step in on if states[step] != off]
+    taken = [step for step in on if states[step - low] != OFF]
     if 2 * len(taken) <= len(on):
         return -1
-    edges = match.lattice.edge[taken, states[taken] // 2]
+    edges = match.rows["edge"][taken, states[np.array(taken) - low] // 2]
     return int(np.bincount(network.edge_line[edges]).argmax())

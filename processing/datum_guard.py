@@ -53,7 +53,7 @@ def suspected_datum(
 @njit(cache=True, nogil=True)
 def _near(network: Network, x_m: NDArray[np.float64], y_m: NDArray[np.float64]) -> float:
     """The share of places with a line nearby."""
-    edge, measure, distance, heading = np.zeros(1, np.int64), np.zeros(1), np.zeros(1), np.zeros(1)
+    edge, measure, distance, heading = np.zeros(1, np.int32), np.zeros(1), np.zeros(1), np.zeros(1)
     found = 0
     for i in range(len(x_m)):
         found += find_candidates(network, x_m[i], y_m[i], NEAR_M, edge, measure, distance, heading)

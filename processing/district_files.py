@@ -222,7 +222,7 @@ def _fault(fault: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 
 def _rules(reader: _Reader, head: _District) -> Rules:
-    file, defaults = "rules.toml", Rules()
+    file = "rules.toml"
     chosen: dict[str, Any] = {}
     for name, value in reader.table(file).items():
         if name in {"timezone", "day_start_s"}:
@@ -230,24 +230,22 @@ def _rules(reader: _Reader, head: _District) -> Rules:
         elif name not in Rules.names():
             reader.say(file, name, f"no such rule{nearest(name, Rules.names())}")
         else:
-            kind = type(getattr(defaults, name))
-            fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
             # Log-likelihoods are penalties; all else is a length, a time, a share or a number.
             bounded = fits and (-1e9 < value <= 0 if _is_penalty(name) else 0 <= value < 1e9)
             if bounded:
-                chosen[name] = kind(value)
+                chosen[name] = float(value)
             else:
-                reader.say(file, name, f"must be {_range(name, kind)} (is {value!r})")
-    return replace(defaults, timezone=head.timezone, day_start_s=seconds(head.day_start), **chosen)
+                reader.say(file, name, f"must be a number of at {_bound(name)} (is {value!r})")
+    return replace(Rules(), timezone=head.timezone, day_start_s=seconds(head.day_start), **chosen)
 
 
 def _is_penalty(name: str) -> bool:
     return name.endswith("_logp") and name != "ambiguous_logp"
 
 
-def _range(name: str, kind: type) -> str:
-    what = "a whole number" if kind is int else "a number"
-    return f"{what} of at most 0" if _is_penalty(name) else f"{what} of at least 0"
+def _bound(name: str) -> str:
+    return "most 0" if _is_penalty(name) else "least 0"
 
 
 def _profiles(reader: _Reader) -> dict[str, UnitProfile]:

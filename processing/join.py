@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from processing.lattice import Weights
 from processing.network import Network
 from processing.route import Routes
 from processing.transition import (
@@ -25,7 +26,7 @@ from processing.transition import (
     overshoot_m,
     place_on,
 )
-from processing.viterbi import Weights, drivable_by
+from processing.viterbi import drivable_by
 
 #: Edges that one join may run over; a longer way is a hole.
 LEGS_MAX = 256
@@ -92,13 +93,13 @@ def _put_along(
     at_m = from_m
     while True:
         if direction == 0:
-            end_m = min(to_m, network.edge_to_m[edge])
+            end_m = min(to_m, network.edges[edge].to_m)
             n = _put(way, n, edge, 0, at_m, end_m)
             if to_m <= end_m + TOUCH_M or n < 0:
                 return n
             edge += 1
         else:
-            end_m = max(to_m, network.edge_from_m[edge])
+            end_m = max(to_m, network.edges[edge].from_m)
             n = _put(way, n, edge, 1, at_m, end_m)
             if to_m >= end_m - TOUCH_M or n < 0:
                 return n
@@ -139,11 +140,11 @@ def _legs_of(
         node = a.head
     while node != b.tail and n > 0:
         edge, backwards = routes.first[node, b.tail] // 2, routes.first[node, b.tail] % 2 == 1
-        from_m, to_m = network.edge_from_m[edge], network.edge_to_m[edge]
+        from_m, to_m = network.edges[edge].from_m, network.edges[edge].to_m
         if backwards:
-            n, node = _put(way, n, edge, 1, to_m, from_m), network.edge_tail[edge]
+            n, node = _put(way, n, edge, 1, to_m, from_m), network.edges[edge].tail
         else:
-            n, node = _put(way, n, edge, 0, from_m, to_m), network.edge_head[edge]
+            n, node = _put(way, n, edge, 0, from_m, to_m), network.edges[edge].head
     begin_m = b.measure_m - b.behind_m if b.direction == 0 else b.measure_m + b.behind_m
     return _put(way, n, b.edge, b.direction, begin_m, b.measure_m)
 
@@ -160,7 +161,7 @@ def _join(
     place_a = place_on(network, steps.edge[a], steps.direction[a], from_m)
     place_b = place_on(network, steps.edge[b], steps.direction[b], steps.measure_m[b])
     drivable = drivable_by(weights, dt_s, expected_m, steps.sigma_m[b])
-    _, kind, length_m = connect(network, routes, place_a, place_b, drivable)
+    _, kind, length_m = connect(routes, place_a, place_b, drivable)
     if kind == NO_WAY or length_m > weights.top_speed_ms * dt_s or dt_s > weights.join_s_max:
         return -1
     longest_m = DETOUR_SHARE * expected_m + DETOUR_SIGMAS * steps.sigma_m[b]

@@ -2,34 +2,41 @@
 
 Fixes that lie nearer to each other than the receiver can tell add nothing but their common error, so the
 lattice advances by distance (two sigma, ten metres at most), on a change of the working state, and once a
-minute.
+minute. One kernel takes fixes, whether one at a time as they come or a whole track at once: what the live
+path settles is what the whole track gives, because it is the same code over the same rows.
+
+Which state a row has is settled once all survivors share it. Where they still differ after `lag_m_max` of
+straight lines, or `LAG_ROWS_MAX` rows, the best one is fixed at three quarters of that.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.candidate import find_candidates
 from processing.district import UnitProfile
+from processing.lattice import OFF, Lattice, Weights, new_lattice, put_candidates
 from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
-from processing.viterbi import Lattice, Weights, decode_states
+from processing.viterbi import advance, keep_best_at, trace_back
 
 STEP_S_MAX = 60.0
 #: However little the receiver tells, an alley must not pass by between two steps.
 STEP_M_MAX = 10.0
 #: Between two fixes further apart than this, speed x time tells no distance.
 SPEED_S_MAX = 120.0
+#: Rows that can be unsettled: a unit that only switches its brush on and off travels no metre.
+LAG_ROWS_MAX = 512
+#: How much of the lag stays unsettled when its bound is met.
+LAG_KEPT = 0.75
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrackFixes:
+class TrackFixes(NamedTuple):
     """A track's fixes in order of time, shapes (n,); metres of the district's plane."""
 
     time_us: NDArray[np.int64]
@@ -41,24 +48,34 @@ class TrackFixes:
     working: NDArray[np.int8]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Match:
-    """The decoded track: steps (m,) are indexes into the fixes, `edge` is -1 off the network."""
+class Match(NamedTuple):
+    """The decoded track: `rows` (m,) of dtype `ROW` are its steps; `edge` (m,) is -1 off the network."""
 
-    steps: NDArray[np.int64]
-    lattice: Lattice
+    rows: NDArray[np.void]
     weights: Weights
     states: NDArray[np.int64]
     edge: NDArray[np.int64]
     direction: NDArray[np.int64]
     measure_m: NDArray[np.float64]
 
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """The steps as indexes into the track's fixes."""
+        fixes: NDArray[np.int64] = self.rows["fix"]
+        return fixes
+
 
 def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
     """The model's parameters for a kind of unit."""
     off_logp = -0.5 * rules.off_network_sigmas**2
     return Weights(
+        sigma_m=rules.sigma_m,
+        sigma_m_min=rules.sigma_m_min,
+        sigma_m_max=rules.sigma_m_max,
+        candidate_radius_m=rules.candidate_radius_m,
         heading_sigma_deg=rules.heading_sigma_deg,
+        heading_speed_kmh_min=rules.heading_speed_kmh_min,
+        step_sigmas=rules.step_sigmas,
         beta_m=rules.beta_m,
         beta_share=rules.beta_share,
         slip_sigmas=rules.slip_sigmas,
@@ -74,132 +91,135 @@ def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
 
 
 @njit(cache=True, nogil=True)
-def _choose_steps(
-    time_us: NDArray[np.int64],
-    x_m: NDArray[np.float64],
-    y_m: NDArray[np.float64],
-    sigma_m: NDArray[np.float64],
-    working: NDArray[np.int8],
-    step_sigmas: float,
-    top_speed_ms: float,
-) -> NDArray[np.int64]:
-    n = len(time_us)
-    steps = np.empty(n, dtype=np.int64)
-    steps[0] = 0
-    count, last = 1, 0
-    for i in range(1, n):
-        changed = working[i] != working[i - 1]
-        step_m = min(step_sigmas * sigma_m[i], STEP_M_MAX)
-        # A leap that no unit makes must not be spread over the fixes before it.
-        leap_m_max = top_speed_ms * (time_us[i] - time_us[i - 1]) * 1e-6 + sigma_m[i]
-        leapt = math.hypot(x_m[i] - x_m[i - 1], y_m[i] - y_m[i - 1]) > leap_m_max
-        if (changed or leapt) and last != i - 1:
-            steps[count], last = i - 1, i - 1
-            count += 1
-        moved = math.hypot(x_m[i] - x_m[last], y_m[i] - y_m[last]) >= step_m
-        waited = (time_us[i] - time_us[last]) * 1e-6 >= STEP_S_MAX
-        # A fix whose successor is far off in time is the last that is known before a hole.
-        alone = i + 1 < n and (time_us[i + 1] - time_us[i]) * 1e-6 >= STEP_S_MAX
-        if changed or moved or waited or alone or i == n - 1:
-            steps[count], last = i, i
-            count += 1
-    return steps[:count]
+def _put_row(
+    network: Network,
+    routes: Routes,
+    weights: Weights,
+    lattice: Lattice,
+) -> None:
+    """Make the tip's fix the next row, and step the recursion to it."""
+    rows, work, tip = lattice.rows, lattice.work, lattice.tip[0]
+    i = tip.rows - tip.kept
+    row = rows[i]
+    row.fix, row.time_us, row.x_m, row.y_m = tip.fixes - 1, tip.time_us, tip.x_m, tip.y_m
+    row.sigma_m, row.driven_m = tip.sigma_m, tip.driven_m
+    row.straight_m, row.travelled_m = 0.0, 0.0
+    heading_deg = tip.heading_deg if tip.speed_kmh >= weights.heading_speed_kmh_min else math.nan
+    put_candidates(network, weights, rows, i, heading_deg, work)
+    if tip.rows == 0:
+        work[0].score[:] = row.logp
+        row.back[:] = -1
+    else:
+        last = rows[i - 1]
+        row.straight_m = math.hypot(row.x_m - last.x_m, row.y_m - last.y_m)
+        row.travelled_m = last.travelled_m + row.straight_m
+        advance(network, routes, weights, rows, i, row.logp, row.back, work)
+    tip.rows += 1
+    tip.driven_m, tip.is_row = 0.0, 1
+    _bound_lag(weights, lattice)
 
 
 @njit(cache=True, nogil=True)
-def _candidates(
+def _bound_lag(weights: Weights, lattice: Lattice) -> None:
+    """Where the last row lies too far from the anchor, move that, and fix the best survivor there."""
+    rows, tip = lattice.rows, lattice.tip[0]
+    last = tip.rows - 1 - tip.kept
+    here_m = rows[last].travelled_m
+    if here_m - tip.anchor_m <= weights.lag_m_max and tip.rows - tip.anchor_row <= LAG_ROWS_MAX:
+        return
+    i = max(0, tip.anchor_row - tip.kept)
+    while here_m - rows[i].travelled_m > LAG_KEPT * weights.lag_m_max or last - i > LAG_KEPT * LAG_ROWS_MAX:
+        i += 1
+    tip.anchor_row, tip.anchor_m = tip.kept + i, rows[i].travelled_m
+    keep_best_at(rows, i, last + 1, lattice.work[0].score)
+
+
+@njit(cache=True, nogil=True)
+def take_fixes(
     network: Network,
-    x_m: NDArray[np.float64],
-    y_m: NDArray[np.float64],
-    radii_m: NDArray[np.float64],
-    count: NDArray[np.int64],
-    edge: NDArray[np.int64],
-    measure_m: NDArray[np.float64],
-    distance_m: NDArray[np.float64],
-    heading_deg: NDArray[np.float64],
+    routes: Routes,
+    weights: Weights,
+    fixes: TrackFixes,
+    low: int,
+    high: int,
+    lattice: Lattice,
 ) -> None:
-    for i in range(len(x_m)):
-        count[i] = find_candidates(
-            network, x_m[i], y_m[i], radii_m[i], edge[i], measure_m[i], distance_m[i], heading_deg[i]
-        )
+    """Take a track's next fixes [low, high) into its lattice, whose tip is zero at the track's start.
+
+    Whether a fix is a row may be known with the next one only: each fix makes two rows at most.
+    """
+    rows, tip = lattice.rows, lattice.tip[0]
+    for i in range(low, high):
+        told_m = fixes.accuracy_m[i]
+        sigma_m = weights.sigma_m if math.isnan(told_m) else told_m
+        sigma_m = min(weights.sigma_m_max, max(weights.sigma_m_min, sigma_m))
+        first, changed, moved, waited = tip.fixes == 0, False, False, False
+        if not first:
+            gap_s = (fixes.time_us[i] - tip.time_us) * 1e-6
+            changed = fixes.working[i] != tip.working
+            # A leap that no unit makes must not be spread over the fixes before it, and a fix whose
+            # successor is far off in time is the last that is known before a hole.
+            leap_m_max = weights.top_speed_ms * gap_s + sigma_m
+            leapt = math.hypot(fixes.x_m[i] - tip.x_m, fixes.y_m[i] - tip.y_m) > leap_m_max
+            if tip.is_row == 0 and (changed or leapt or gap_s >= STEP_S_MAX):
+                _put_row(network, routes, weights, lattice)
+            last = rows[tip.rows - 1 - tip.kept]
+            step_m = min(weights.step_sigmas * sigma_m, STEP_M_MAX)
+            moved = math.hypot(fixes.x_m[i] - last.x_m, fixes.y_m[i] - last.y_m) >= step_m
+            waited = (fixes.time_us[i] - last.time_us) * 1e-6 >= STEP_S_MAX
+            each_m = 0.5 * (tip.speed_kmh + fixes.speed_kmh[i]) / 3.6 * gap_s
+            # Over a dropout speeds at its ends say little of what lies between.
+            tip.driven_m += math.nan if gap_s > SPEED_S_MAX else each_m
+        tip.fixes += 1
+        tip.time_us, tip.x_m, tip.y_m = fixes.time_us[i], fixes.x_m[i], fixes.y_m[i]
+        tip.speed_kmh, tip.heading_deg = fixes.speed_kmh[i], fixes.heading_deg[i]
+        tip.sigma_m, tip.working, tip.is_row = sigma_m, fixes.working[i], 0
+        if first or changed or moved or waited:
+            _put_row(network, routes, weights, lattice)
+
+
+@njit(cache=True, nogil=True)
+def close_track(network: Network, routes: Routes, weights: Weights, lattice: Lattice) -> int:
+    """Make the last fix a row in any case; return the likeliest state of it."""
+    if lattice.tip[0].is_row == 0:
+        _put_row(network, routes, weights, lattice)
+    return int(np.argmax(lattice.work[0].score))
+
+
+@njit(cache=True, nogil=True)
+def write_way(match: Match, low: int, high: int, state: int) -> None:
+    """Write the match of rows [low, high), whose last state is known."""
+    trace_back(match.rows, low, high, state, match.states)
+    for i in range(low, high):
+        state = match.states[i]
+        match.edge[i], match.direction[i], match.measure_m[i] = -1, state % 2, math.nan
+        if state != OFF:
+            match.edge[i] = match.rows[i].edge[state // 2]
+            match.measure_m[i] = match.rows[i].measure_m[state // 2]
+
+
+@njit(cache=True, nogil=True)
+def _match(network: Network, routes: Routes, fixes: TrackFixes, lattice: Lattice, match: Match) -> int:
+    take_fixes(network, routes, match.weights, fixes, 0, len(fixes.time_us), lattice)
+    state = close_track(network, routes, match.weights, lattice)
+    write_way(match, 0, lattice.tip[0].rows, state)
+    return int(lattice.tip[0].rows)
 
 
 def match_track(
     network: Network, routes: Routes, fixes: TrackFixes, profile: UnitProfile, rules: Rules
 ) -> Match:
     """The likeliest path of a whole track; a pure function of its fixes."""
-    told = np.where(np.isnan(fixes.accuracy_m), rules.sigma_m, fixes.accuracy_m)
-    sigma_m = np.clip(told, rules.sigma_m_min, rules.sigma_m_max)
-    weights = weights_of(profile, rules)
-    steps = _choose_steps(
-        fixes.time_us,
-        fixes.x_m,
-        fixes.y_m,
-        sigma_m,
-        fixes.working,
-        rules.step_sigmas,
-        weights.top_speed_ms,
-    )
-    lattice = _lattice(network, fixes, steps, sigma_m[steps], rules)
-    states = np.full(len(steps), -1, dtype=np.int64)
-    decode_states(network, routes, lattice, weights, 0, len(steps), -1, -1, -1, states)
-    on = states < 2 * rules.candidates_max
-    row, k = np.arange(len(steps)), np.where(on, states // 2, 0)
+    n = len(fixes.time_us)
+    lattice = new_lattice(n)
+    states, edge, direction = np.empty((3, n), dtype=np.int64)
+    room = Match(lattice.rows, weights_of(profile, rules), states, edge, direction, np.empty(n))
+    count = _match(network, routes, fixes, lattice, room)
     return Match(
-        steps=steps,
-        lattice=lattice,
-        weights=weights,
-        states=states,
-        edge=np.where(on, lattice.edge[row, k], -1),
-        direction=states % 2,
-        measure_m=lattice.measure_m[row, k],
+        lattice.rows[:count],
+        room.weights,
+        states[:count],
+        edge[:count],
+        direction[:count],
+        room.measure_m[:count],
     )
-
-
-def _lattice(
-    network: Network,
-    fixes: TrackFixes,
-    steps: NDArray[np.int64],
-    sigma_m: NDArray[np.float64],
-    rules: Rules,
-) -> Lattice:
-    n, k = len(steps), rules.candidates_max
-    time_us, x_m, y_m = fixes.time_us[steps], fixes.x_m[steps], fixes.y_m[steps]
-    heading_deg = np.where(
-        fixes.speed_kmh[steps] >= rules.heading_speed_kmh_min, fixes.heading_deg[steps], np.nan
-    )
-    straight_m = np.hypot(np.diff(x_m, prepend=x_m[0]), np.diff(y_m, prepend=y_m[0]))
-    count = np.zeros(n, dtype=np.int64)
-    edge = np.full((n, k), -1, dtype=np.int64)
-    measure_m, distance_m, edge_heading_deg = np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k))
-    # Beyond five sigma leaving the network is always likelier, and a place there never wins.
-    radii_m = np.minimum(rules.candidate_radius_m, 5.0 * sigma_m)
-    _candidates(network, x_m, y_m, radii_m, count, edge, measure_m, distance_m, edge_heading_deg)
-    return Lattice(
-        dt_s=np.diff(time_us, prepend=time_us[0]) * 1e-6,
-        straight_m=straight_m,
-        driven_m=driven_between_m(fixes, steps),
-        travelled_m=np.cumsum(straight_m),
-        sigma_m=sigma_m,
-        heading_deg=heading_deg,
-        found=count,
-        edge=edge,
-        measure_m=measure_m,
-        distance_m=distance_m,
-        edge_heading_deg=edge_heading_deg,
-    )
-
-
-def driven_between_m(fixes: TrackFixes, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Metres driven since the step before by the unit's own speeds; NaN where one is not told.
-
-    Over a dropout speeds at its ends say little of what lies between: there too it is NaN.
-    """
-    dt_s = np.diff(fixes.time_us) * 1e-6
-    speed_ms = fixes.speed_kmh / 3.6
-    each_m = 0.5 * (speed_ms[1:] + speed_ms[:-1]) * dt_s
-    silent = np.isnan(each_m) | (dt_s > SPEED_S_MAX)
-    odometer_m = np.concatenate([[0.0], np.cumsum(np.where(silent, 0.0, each_m))])
-    silences = np.concatenate([[0], np.cumsum(silent)])
-    driven_m = np.diff(odometer_m[steps], prepend=0.0)
-    return np.where(np.diff(silences[steps], prepend=0) > 0, np.nan, driven_m)

@@ -30,36 +30,61 @@ CELLS_MAX = 16_000_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: What is asked of an edge, in one record: its line and that line's length, its ends as measures on the line and
+#: as nodes, how many edges meet there, and whether it is driven along the measure only.
+EDGE = np.dtype(
+    [
+        ("line", "i8"),
+        ("line_length_m", "f8"),
+        ("from_m", "f8"),
+        ("to_m", "f8"),
+        ("tail", "i8"),
+        ("head", "i8"),
+        ("tail_degree", "i8"),
+        ("head_degree", "i8"),
+        ("oneway", "?"),
+    ],
+    align=True,
+)
+#: A straight piece of an edge: where it starts, its direction (a unit vector), its length, the measure of its
+#: start and its heading, clockwise from north along the measure. One record, so that a search near a fix
+#: reads memory in a row.
+SEGMENT = np.dtype(
+    [
+        ("x_m", "f8"),
+        ("y_m", "f8"),
+        ("east", "f8"),
+        ("north", "f8"),
+        ("length_m", "f8"),
+        ("from_m", "f8"),
+        ("heading_deg", "f8"),
+        ("edge", "i8"),
+    ]
+)
+
 
 class Network(NamedTuple):
-    """Edges (e), their segments (s), nodes (n) and a grid over the segments.
+    """Lines (l), edges (e,) of dtype `EDGE`, and the segments of dtype `SEGMENT` that touch a grid's cells.
 
-    Measures are metres on the edge's line. `cell_start` and `cell_segments` list the segments that touch
-    each cell, row by row from (`grid_x_m`, `grid_y_m`).
+    Few arrays of records, not many of numbers: a kernel pays for each array that it hands to another. Cells go row by row from (`grid_x_m`, `grid_y_m`); the segments
+    of cell c are `segments[cell_start[c] : cell_start[c + 1]]`, so one that touches two cells stands twice.
     """
 
-    line_length_m: Floats
     line_closed: NDArray[np.bool_]
-    edge_line: Ints
-    edge_from_m: Floats
-    edge_to_m: Floats
-    edge_tail: Ints
-    edge_head: Ints
-    edge_oneway: NDArray[np.bool_]
-    node_degree: Ints
-    segment_edge: Ints
-    segment_x0_m: Floats
-    segment_y0_m: Floats
-    segment_x1_m: Floats
-    segment_y1_m: Floats
-    segment_from_m: Floats
-    segment_length_m: Floats
+    edges: NDArray[np.void]
+    nodes: int
     grid_x_m: float
     grid_y_m: float
     grid_columns: int
     grid_rows: int
     cell_start: Ints
-    cell_segments: Ints
+    segments: NDArray[np.void]
+
+    @property
+    def edge_line(self) -> Ints:
+        """The line (e,) that each edge lies on."""
+        lines: Ints = self.edges["line"]
+        return lines
 
 
 def build_network(lines: Sequence[Line], references: Sequence[Reference], *, noded: bool) -> Network:
@@ -78,28 +103,19 @@ def build_network(lines: Sequence[Line], references: Sequence[Reference], *, nod
         for i, (line, measure) in enumerate(places[:-1])
         if places[i + 1][0] == line
     ]
-    edge_line = np.array([row[0] for row in rows], dtype=np.int64)
-    tail = np.array([row[3] for row in rows], dtype=np.int64)
-    head = np.array([row[4] for row in rows], dtype=np.int64)
-    segments = _segments(rows, references)
+    lengths_m = np.array([reference.along_m[-1] for reference in references])
+    edges = np.zeros(len(rows), dtype=EDGE)
+    for name, column in zip(("line", "from_m", "to_m", "tail", "head"), zip(*rows, strict=True), strict=True):
+        edges[name] = column
+    edges["line_length_m"] = lengths_m[edges["line"]]
+    degree = np.bincount(np.concatenate([edges["tail"], edges["head"]]), minlength=nodes.max() + 1)
+    edges["tail_degree"], edges["head_degree"] = degree[edges["tail"]], degree[edges["head"]]
+    edges["oneway"] = np.array([line.oneway for line in lines], dtype=np.bool_)[edges["line"]]
     return Network(
-        line_length_m=np.array([reference.along_m[-1] for reference in references]),
         line_closed=np.array([reference.closed for reference in references], dtype=np.bool_),
-        edge_line=edge_line,
-        edge_from_m=np.array([row[1] for row in rows]),
-        edge_to_m=np.array([row[2] for row in rows]),
-        edge_tail=tail,
-        edge_head=head,
-        edge_oneway=np.array([lines[line].oneway for line in edge_line], dtype=np.bool_),
-        node_degree=np.bincount(np.concatenate([tail, head]), minlength=nodes.max() + 1).astype(np.int64),
-        segment_edge=segments[:, 0].astype(np.int64),
-        segment_x0_m=segments[:, 1].copy(),
-        segment_y0_m=segments[:, 2].copy(),
-        segment_x1_m=segments[:, 3].copy(),
-        segment_y1_m=segments[:, 4].copy(),
-        segment_from_m=segments[:, 5].copy(),
-        segment_length_m=np.hypot(segments[:, 3] - segments[:, 1], segments[:, 4] - segments[:, 2]),
-        **_grid(segments),
+        edges=edges,
+        nodes=len(degree),
+        **_grid(_segments(rows, references)),
     )
 
 
@@ -210,5 +226,17 @@ def _grid(segments: Floats) -> dict[str, Any]:
         "grid_columns": columns,
         "grid_rows": rows,
         "cell_start": np.cumsum(counts),
-        "cell_segments": np.array(ordered, dtype=np.int64),
+        "segments": _records(segments)[ordered],
     }
+
+
+def _records(segments: Floats) -> NDArray[np.void]:
+    edge, x0, y0, x1, y1, from_m = segments.T
+    out = np.zeros(len(segments), dtype=SEGMENT)
+    out["edge"], out["x_m"], out["y_m"], out["from_m"] = edge, x0, y0, from_m
+    out["length_m"] = np.hypot(x1 - x0, y1 - y0)
+    # A piece of no length has a place, but no direction.
+    length_m = np.where(out["length_m"] > 0.0, out["length_m"], 1.0)
+    out["east"], out["north"] = (x1 - x0) / length_m, (y1 - y0) / length_m
+    out["heading_deg"] = np.degrees(np.arctan2(x1 - x0, y1 - y0))
+    return out

@@ -34,14 +34,15 @@ def build_routes(network: Network) -> Routes:
     Raises:
         ValueError: the network has more than `NODES_MAX` nodes.
     """
-    n = len(network.node_degree)
+    n = network.nodes
     if n > NODES_MAX:
         raise ValueError(f"the map has {n} junctions, more than {NODES_MAX}: split it into districts")
-    length = network.edge_to_m - network.edge_from_m
+    edges = network.edges
+    length = edges["to_m"] - edges["from_m"]
     edge = np.arange(len(length))
-    back = ~network.edge_oneway
-    tail = np.concatenate([network.edge_tail, network.edge_head[back]])
-    head = np.concatenate([network.edge_head, network.edge_tail[back]])
+    back = ~edges["oneway"]
+    tail = np.concatenate([edges["tail"], edges["head"][back]])
+    head = np.concatenate([edges["head"], edges["tail"][back]])
     directed = np.concatenate([2 * edge, 2 * edge[back] + 1])
     cost = np.concatenate([length, length[back]])
     # csr adds up entries of one cell: of parallel edges only the shortest goes in.

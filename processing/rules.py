@@ -28,8 +28,7 @@ class Rules:
     stay_radius_m: float = 25.0
     stay_s: float = 600.0
     track_s_max: float = 86_400.0
-    # Matching: candidates, emission, transition
-    candidates_max: int = 8
+    # Matching: emission, transition, bounds
     candidate_radius_m: float = 50.0
     sigma_m: float = 8.0
     sigma_m_min: float = 3.0

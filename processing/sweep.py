@@ -67,7 +67,7 @@ def group_legs(
     away for less than `leave_m_min` or without a fix (at `edge` (m,) of the steps) on another line. What
     begins again further back is another run, but on a closed street the next round.
     """
-    lines = len(network.line_length_m)
+    lines = len(network.line_closed)
     numbers = np.full(len(legs.edge), -1, dtype=np.int64)
     last_leg = np.full(lines, -1, dtype=np.int64)
     last_foreign, fixes_on = np.zeros(lines, dtype=np.int64), np.zeros(lines, dtype=np.int64)
@@ -76,9 +76,9 @@ def group_legs(
         while seen <= legs.step_a[i]:
             if edge[seen] >= 0:
                 fixes += 1
-                fixes_on[network.edge_line[edge[seen]]] += 1
+                fixes_on[network.edges[edge[seen]].line] += 1
             seen += 1
-        line = network.edge_line[legs.edge[i]]
+        line = network.edges[legs.edge[i]].line
         if line >= streets:
             continue
         foreign, before = fixes - fixes_on[line], last_leg[line]

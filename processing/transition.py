@@ -30,7 +30,7 @@ def overshoot_m(expected_m: float, between_m: float, room_m: float) -> float:
 class Place(NamedTuple):
     """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there.
 
-    `room_m` is how far the line goes on ahead, over all its edges.
+    `room_m` is how far the line goes on ahead, over all its edges; `tip` whether the edge ends dead ahead.
     """
 
     line: int
@@ -42,18 +42,21 @@ class Place(NamedTuple):
     room_m: float
     tail: int
     head: int
+    tip: bool
+    oneway: bool
 
 
 @njit(cache=True, nogil=True)
 def place_on(network: Network, edge: int, direction: int, measure_m: float) -> Place:
     """The place at a measure on an edge that is driven in a direction."""
-    before_m, after_m = measure_m - network.edge_from_m[edge], network.edge_to_m[edge] - measure_m
-    line = network.edge_line[edge]
-    tail, head = network.edge_tail[edge], network.edge_head[edge]
+    e = network.edges[edge]
+    before_m, after_m = measure_m - e.from_m, e.to_m - measure_m
     if direction == 0:
-        room_m = network.line_length_m[line] - measure_m
-        return Place(line, edge, direction, measure_m, before_m, after_m, room_m, tail, head)
-    return Place(line, edge, direction, measure_m, after_m, before_m, measure_m, head, tail)
+        room_m = e.line_length_m - measure_m
+        tip = e.head_degree == 1
+        return Place(e.line, edge, 0, measure_m, before_m, after_m, room_m, e.tail, e.head, tip, e.oneway)
+    tip = e.tail_degree == 1
+    return Place(e.line, edge, 1, measure_m, after_m, before_m, measure_m, e.head, e.tail, tip, e.oneway)
 
 
 class Drivable(NamedTuple):
@@ -68,9 +71,7 @@ class Drivable(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def connect(
-    network: Network, routes: Routes, a: Place, b: Place, drivable: Drivable
-) -> tuple[float, int, float]:
+def connect(routes: Routes, a: Place, b: Place, drivable: Drivable) -> tuple[float, int, float]:
     """The likeliest way from a to b: (log-likelihood, which way, its length in metres).
 
     No way that is longer than `length_m_max` is taken: the unit can't have driven it.
@@ -89,12 +90,11 @@ def connect(
         logp = -abs(length_m - expected_m) / drivable.beta_m
         back_again = routes.first[a.head, b.tail] == 2 * a.edge + 1 - a.direction
         if back_again or (a.head == b.tail and one_edge and not one_direction):
-            tip = network.node_degree[a.head] == 1
-            logp += drivable.tip_turn_logp if tip else drivable.turn_logp
+            logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
         if logp > best_logp:
             best_logp, best_way, best_m = logp, BY_HEAD, length_m
 
-    if network.edge_oneway[a.edge] or drivable.turn_logp <= best_logp:
+    if a.oneway or drivable.turn_logp <= best_logp:
         return best_logp, best_way, best_m
     if a.line == b.line and not one_direction:
         between_m, room_m = abs(gone_m), a.room_m - max(0.0, gone_m)

@@ -1,84 +1,24 @@
-"""Viterbi: the likeliest sequence of states of a track (Viterbi 1967; hidden Markov model).
+"""Viterbi: the likeliest sequence of states through a lattice (Viterbi 1967; hidden Markov model).
 
-A state is a candidate with a direction, 2 * candidate + dir, or `off the network`, the last one. A step
-may also break: the unit is somewhere that no way leads to, which costs as much as leaving the network and
-coming back. Ties go to the lower state, so that every machine decodes alike.
+A step may also break: the unit is somewhere that no way leads to, which costs as much as leaving the network
+and coming back. So a state that is less likely than another by more than a break can never win, and is left
+out. Ties go to the likelier, then the lower state before, so that every machine decodes alike.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.emission import emission_logp
+from processing.lattice import OFF, STATES, WORK, Weights
 from processing.network import Network
 from processing.route import Routes
 from processing.transition import Drivable, connect, expected_length_m, place_on
 
-
-class Weights(NamedTuple):
-    """The parameters of the model; see `processing.rules.Rules`."""
-
-    heading_sigma_deg: float
-    beta_m: float
-    beta_share: float
-    slip_sigmas: float
-    turn_logp: float
-    tip_turn_logp: float
-    off_logp: float
-    switch_logp: float
-    break_logp: float
-    top_speed_ms: float
-    join_s_max: float
-    lag_m_max: float
-
-
-class Lattice(NamedTuple):
-    """Steps (n,) of a track and the candidates (n, k) of each.
-
-    `driven_m` is what the unit drove since the step before (NaN: not told), `straight_m` the straight
-    line. `found` (n,) says how many of the k candidates there are.
-    """
-
-    dt_s: NDArray[np.float64]
-    straight_m: NDArray[np.float64]
-    driven_m: NDArray[np.float64]
-    travelled_m: NDArray[np.float64]
-    sigma_m: NDArray[np.float64]
-    heading_deg: NDArray[np.float64]
-    found: NDArray[np.int64]
-    edge: NDArray[np.int64]
-    measure_m: NDArray[np.float64]
-    distance_m: NDArray[np.float64]
-    edge_heading_deg: NDArray[np.float64]
-
-
-@njit(cache=True, nogil=True)
-def _emissions(
-    network: Network,
-    lattice: Lattice,
-    weights: Weights,
-    step: int,
-    banned_line: int,
-    out: NDArray[np.float64],
-) -> None:
-    """Log-likelihood of each state of a step; impossible ones are minus infinity."""
-    out[:] = -np.inf
-    out[-1] = weights.off_logp
-    for k in range(lattice.found[step]):
-        edge = lattice.edge[step, k]
-        if network.edge_line[edge] == banned_line:
-            continue
-        heading = lattice.edge_heading_deg[step, k]
-        args = (lattice.distance_m[step, k], lattice.sigma_m[step], lattice.heading_deg[step])
-        out[2 * k] = emission_logp(args[0], args[1], args[2], heading, weights.heading_sigma_deg)
-        if not network.edge_oneway[edge]:
-            out[2 * k + 1] = emission_logp(
-                args[0], args[1], args[2], heading + 180.0, weights.heading_sigma_deg
-            )
+NO_LOGP = -math.inf
 
 
 @njit(cache=True, nogil=True)
@@ -95,14 +35,15 @@ def drivable_by(weights: Weights, dt_s: float, expected_m: float, sigma_m: float
 
 
 @njit(cache=True, nogil=True)
-def _sort_likeliest_first(before: NDArray[np.float64], order: NDArray[np.int64]) -> int:
-    """Put the possible states into `order`, ties by state; how many there are."""
+def _sort_likeliest_first(score: NDArray[np.float64], below: float, order: NDArray[np.int64]) -> int:
+    """Put the states that are at most `below` less likely than the best into `order`; how many there are."""
+    least = score.max() - below
     n = 0
-    for state in range(len(before)):
-        if before[state] == -np.inf:
+    for state in range(STATES):
+        if score[state] == NO_LOGP or score[state] < least:
             continue
         place = n
-        while place > 0 and before[state] > before[order[place - 1]]:
+        while place > 0 and score[state] > score[order[place - 1]]:
             order[place] = order[place - 1]
             place -= 1
         order[place] = state
@@ -111,108 +52,142 @@ def _sort_likeliest_first(before: NDArray[np.float64], order: NDArray[np.int64])
 
 
 @njit(cache=True, nogil=True)
-def _advance(
+def advance(
     network: Network,
     routes: Routes,
-    lattice: Lattice,
     weights: Weights,
-    step: int,
-    before: NDArray[np.float64],
-    emission: NDArray[np.float64],
-    order: NDArray[np.int64],
-    score: NDArray[np.float64],
-    back: NDArray[np.int16],
+    rows: NDArray[np.void],
+    i: int,
+    logp: NDArray[np.float64],
+    back: NDArray[np.int8],
+    work: NDArray[np.void],
 ) -> None:
-    """One step of the recursion: `score` and `back` of the states at `step`.
+    """One step of the recursion: the score and `back` of the states of row i, whose emissions are `logp`.
 
-    No transition adds to the likelihood, so states are tried likeliest first, and those that were less
-    likely before than the best so far is now can't win.
+    On entry `work` (1,) holds the score of the row before. No transition adds to the likelihood, so states are tried
+    likeliest first, and those that were less likely before than the best so far is now can't win.
     """
-    off = len(score) - 1
-    expected_m = expected_length_m(lattice.driven_m[step], lattice.straight_m[step])
-    drivable = drivable_by(weights, lattice.dt_s[step], expected_m, lattice.sigma_m[step])
-    n = _sort_likeliest_first(before, order)
-    for b in range(off + 1):
-        best, best_a = -np.inf, -1
-        if emission[b] > -np.inf:
-            k = b // 2 if b < off else 0
-            to = place_on(network, lattice.edge[step, k], b % 2, lattice.measure_m[step, k])
-            for i in range(n):
-                a = order[i]
-                if before[a] <= best:
+    last, row = rows[i - 1], rows[i]
+    score, before, order = work[0].score, work[0].before, work[0].order
+    before[:] = score
+    n = _sort_likeliest_first(before, -weights.break_logp, order)
+    dt_s = (row.time_us - last.time_us) * 1e-6
+    drivable = drivable_by(weights, dt_s, expected_length_m(row.driven_m, row.straight_m), row.sigma_m)
+    highest = NO_LOGP
+    for b in range(STATES):
+        score[b], back[b] = NO_LOGP, -1
+        if n == 0 or logp[b] == NO_LOGP or before[order[0]] + logp[b] < highest + weights.break_logp:
+            continue
+        best, best_a = NO_LOGP, -1
+        k = b // 2 if b < OFF else 0
+        to = place_on(network, row.edge[k], b % 2, row.measure_m[k])
+        for j in range(n):
+            a = order[j]
+            if before[a] <= best:
+                break
+            if a == OFF and b == OFF:
+                step_logp = 0.0
+            elif OFF in (a, b):
+                step_logp = weights.switch_logp
+            else:
+                at = place_on(network, last.edge[a // 2], a % 2, last.measure_m[a // 2])
+                step_logp, _, _ = connect(routes, at, to, drivable)
+                step_logp = max(step_logp, weights.break_logp)
+            if before[a] + step_logp > best:
+                best, best_a = before[a] + step_logp, a
+        score[b], back[b] = best + logp[b], best_a
+        highest = max(highest, score[b])
+
+
+@njit(cache=True, nogil=True)
+def trace_back(rows: NDArray[np.void], low: int, high: int, state: int, states: NDArray[np.int64]) -> None:
+    """Fill `states` (n,) of rows [low, high) with the way that ends in `state` at the last of them."""
+    for i in range(high - 1, low - 1, -1):
+        states[i] = state
+        state = rows[i].back[state]
+
+
+@njit(cache=True, nogil=True)
+def meeting(rows: NDArray[np.void], low: int, high: int, score: NDArray[np.float64]) -> tuple[int, int]:
+    """The last row of [low, high) at which all survivors have one state in common, and that state.
+
+    `score` is that of row high - 1. Where they share none the row is low - 1.
+    """
+    alive = np.empty(STATES, np.int64)
+    n = 0
+    for state in range(STATES):
+        if score[state] > NO_LOGP:
+            alive[n] = state
+            n += 1
+    for i in range(high - 1, low - 1, -1):
+        kept = 0
+        for j in range(n):
+            new = True
+            for m in range(kept):
+                if alive[m] == alive[j]:
+                    new = False
                     break
-                if a == off == b:
-                    logp = 0.0
-                elif off in (a, b):
-                    logp = weights.switch_logp
-                else:
-                    edge, measure_m = lattice.edge[step - 1, a // 2], lattice.measure_m[step - 1, a // 2]
-                    logp, _, _ = connect(
-                        network, routes, place_on(network, edge, a % 2, measure_m), to, drivable
-                    )
-                    logp = max(logp, weights.break_logp)
-                if before[a] + logp > best:
-                    best, best_a = before[a] + logp, a
-        score[b], back[b] = best + emission[b], best_a
+            if new:
+                alive[kept] = alive[j]
+                kept += 1
+        n = kept
+        if n == 1:
+            return i, alive[0]
+        for j in range(n):
+            alive[j] = rows[i].back[alive[j]]
+    return low - 1, -1
 
 
 @njit(cache=True, nogil=True)
-def _fix_oldest(back: NDArray[np.int16], score: NDArray[np.float64], row: int, settle: int) -> None:
-    """Past the lag bound the best survivor's state at row `settle` is fixed: other survivors end here."""
-    best = int(np.argmax(score))
-    ancestor = np.arange(len(score))
-    for i in range(row, settle, -1):
-        for s in range(len(score)):
-            if ancestor[s] >= 0:
-                ancestor[s] = back[i, ancestor[s]]
-    for s in range(len(score)):
-        if ancestor[s] != ancestor[best]:
-            score[s] = -np.inf
+def keep_best_at(rows: NDArray[np.void], low: int, high: int, score: NDArray[np.float64]) -> None:
+    """Fix the best survivor's state at row `low`: survivors of row high - 1 that came another way end."""
+    ancestor = np.arange(STATES)
+    for i in range(high - 1, low, -1):
+        for state in range(STATES):
+            if ancestor[state] >= 0:
+                ancestor[state] = rows[i].back[ancestor[state]]
+    best = ancestor[np.argmax(score)]
+    for state in range(STATES):
+        if ancestor[state] != best:
+            score[state] = NO_LOGP
 
 
 @njit(cache=True, nogil=True)
-def decode_states(
+def decode_between(
     network: Network,
     routes: Routes,
-    lattice: Lattice,
     weights: Weights,
-    low: int,
-    high: int,
+    rows: NDArray[np.void],
     start_state: int,
     end_state: int,
     banned_line: int,
     states: NDArray[np.int64],
 ) -> float:
-    """Fill `states` [low, high) with the likeliest ones; return their log-likelihood.
+    """Fill `states` (n,) of rows (n,) with the likeliest ones; return their log-likelihood.
 
     A `start_state` or `end_state` of -1 leaves that end free. No state lies on `banned_line` (-1: none),
-    but for one that is held.
+    but for one that is held. The rows themselves stay as they are.
     """
-    n_states = 2 * lattice.edge.shape[1] + 1
-    back = np.full((high - low, n_states), -1, dtype=np.int16)
-    emission, score, before = np.empty(n_states), np.empty(n_states), np.empty(n_states)
-    order = np.empty(n_states, dtype=np.int64)
-    _emissions(network, lattice, weights, low, banned_line, before)
-    if start_state >= 0:
-        before[:] = -np.inf
-        before[start_state] = 0.0
-    settled = low
-    for step in range(low + 1, high):
-        held = step == high - 1 and end_state >= 0
-        _emissions(network, lattice, weights, step, -1 if held else banned_line, emission)
-        if held:
-            kept = emission[end_state]
-            emission[:] = -np.inf
-            emission[end_state] = kept
-        _advance(network, routes, lattice, weights, step, before, emission, order, score, back[step - low])
-        if lattice.travelled_m[step] - lattice.travelled_m[settled] > weights.lag_m_max:
-            while lattice.travelled_m[step] - lattice.travelled_m[settled] > 0.75 * weights.lag_m_max:
-                settled += 1
-            _fix_oldest(back, score, step - low, settled - low)
-        score, before = before, score
-    state = int(np.argmax(before))
-    total = float(before[state])
-    for step in range(high - 1, low - 1, -1):
-        states[step] = state
-        state = back[step - low, state]
+    n = len(rows)
+    back = np.empty((n, STATES), np.int8)
+    logp, work = np.empty(STATES), np.empty(1, WORK)
+    for i in range(n):
+        held = start_state if i == 0 else end_state if i == n - 1 else -1
+        for state in range(STATES):
+            logp[state] = rows[i].logp[state]
+            if held >= 0 and state != held:
+                logp[state] = NO_LOGP
+            elif held < 0 and state < 2 * rows[i].found:
+                line = network.edges[rows[i].edge[state // 2]].line
+                logp[state] = NO_LOGP if line == banned_line else logp[state]
+        if i == 0:
+            work[0].score[:] = logp
+        else:
+            advance(network, routes, weights, rows, i, logp, back[i], work)
+    score = work[0].score
+    state = int(np.argmax(score))
+    total = float(score[state])
+    for i in range(n - 1, -1, -1):
+        states[i] = state
+        state = back[i, state]
     return total

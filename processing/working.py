@@ -151,15 +151,15 @@ def _change_m(
     leaves, enters, tip = np.nan, np.nan, np.nan
     for i in range(first, after):
         edge, end_m = legs.edge[i], legs.path_m[i] + abs(legs.to_m[i] - legs.from_m[i])
-        if network.edge_line[edge] != line_a and math.isnan(leaves):
+        if network.edges[edge].line != line_a and math.isnan(leaves):
             leaves = legs.path_m[i]
-        if network.edge_line[edge] != line_b:
+        if network.edges[edge].line != line_b:
             enters = end_m
         if i > first and edge == legs.edge[i - 1] and legs.direction[i] != legs.direction[i - 1]:
             backwards = legs.direction[i] == 1
-            node = network.edge_head[edge] if backwards else network.edge_tail[edge]
-            tip_m = network.edge_to_m[edge] if backwards else network.edge_from_m[edge]
-            if network.node_degree[node] == 1 and abs(legs.from_m[i] - tip_m) < 1e-6:
+            degree = network.edges[edge].head_degree if backwards else network.edges[edge].tail_degree
+            tip_m = network.edges[edge].to_m if backwards else network.edges[edge].from_m
+            if degree == 1 and abs(legs.from_m[i] - tip_m) < 1e-6:
                 tip = legs.path_m[i]
     if a_works and not math.isnan(leaves):
         return float(leaves)

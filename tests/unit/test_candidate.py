@@ -24,13 +24,15 @@ CORE = Core(
 
 
 def shapes() -> list[shapely.LineString]:
-    network = CORE.network
-    out = []
-    for edge in range(len(network.edge_line)):
-        own = np.flatnonzero(network.segment_edge == edge)
-        xy = [(network.segment_x0_m[s], network.segment_y0_m[s]) for s in own]
+    """Each edge's line, put together again from its segments in the grid."""
+    network, out = CORE.network, []
+    for edge in range(len(network.edges)):
+        own = np.unique(network.segments[network.segments["edge"] == edge])
+        own = own[np.argsort(own["from_m"])]
         last = own[-1]
-        out.append(shapely.LineString([*xy, (network.segment_x1_m[last], network.segment_y1_m[last])]))
+        xy = [(s["x_m"], s["y_m"]) for s in own]
+        end = last["x_m"] + last["length_m"] * last["east"], last["y_m"] + last["length_m"] * last["north"]
+        out.append(shapely.LineString([*xy, end]))
     return out
 
 
@@ -40,7 +42,7 @@ SHAPES = shapes()
 @settings(deadline=None)
 @given(st.floats(-250, 350), st.floats(-120, 460), st.integers(1, 8))
 def test_the_k_nearest_edges_are_found_with_their_distances(x_m: float, y_m: float, k: int) -> None:
-    edges, measures = np.zeros(k, np.int64), np.zeros(k)
+    edges, measures = np.zeros(k, np.int32), np.zeros(k)
     distances, headings = np.zeros(k), np.zeros(k)
     found = find_candidates(CORE.network, x_m, y_m, 50.0, edges, measures, distances, headings)
     point = shapely.Point(x_m, y_m)
@@ -49,7 +51,7 @@ def test_the_k_nearest_edges_are_found_with_their_distances(x_m: float, y_m: flo
     assert found == len(near)
     assert distances[:found] == pytest.approx([distance for distance, _ in near], abs=1e-6)
     for edge, measure in zip(edges[:found], measures[:found], strict=True):
-        along = measure - CORE.network.edge_from_m[edge]
+        along = measure - CORE.network.edges["from_m"][edge]
         assert SHAPES[edge].interpolate(along).distance(point) == pytest.approx(
             SHAPES[edge].distance(point), abs=1e-6
         )

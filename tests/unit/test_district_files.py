@@ -123,7 +123,6 @@ def test_only_four_files_are_needed() -> None:
         ("rules.toml", b"day_start_s = 8", "is set in district.toml"),
         ("rules.toml", b"close_gap_m = -1", "must be a number of at least 0"),
         ("rules.toml", b"close_gap_m = nan", "must be a number of at least 0"),
-        ("rules.toml", b"candidates_max = 2.5", "must be a whole number of at least 0"),
         ("rules.toml", b"turn_logp = 4", "must be a number of at most 0"),
         ("rules.toml", b"close_gap_m = true", "must be a number"),
         ("rule.toml", b"", "rule.toml: not a file of a district; did you mean 'rules.toml'?"),

@@ -21,8 +21,10 @@ def test_an_end_on_another_line_cuts_that_line_there() -> None:
     core = Core(town(street("stem", (50, 0), (50, 80)), road("bar", (0, 0), (100, 0))))
     assert edges(core) == {"stem": 1, "bar": 2}
     bar = np.flatnonzero(core.network.edge_line == 1)
-    assert core.network.edge_to_m[bar[0]] == pytest.approx(50, abs=0.01)
-    assert sorted(core.network.node_degree.tolist()) == [1, 1, 1, 3]
+    assert core.network.edges["to_m"][bar[0]] == pytest.approx(50, abs=0.01)
+    assert core.network.nodes == 4
+    assert sorted(core.network.edges["tail_degree"].tolist()) == [1, 3, 3]
+    assert sorted(core.network.edges["head_degree"].tolist()) == [1, 1, 3]
 
 
 def test_crossing_lines_of_one_layer_meet_and_of_two_layers_do_not() -> None:
@@ -56,8 +58,8 @@ def test_routes_follow_the_shortest_way_and_obey_one_way_roads() -> None:
         name: int(node)
         for line, name in enumerate(("s", "south", "east", "north", "west"))
         for node, name in (
-            (core.network.edge_tail[core.network.edge_line == line][0], f"{name} from"),
-            (core.network.edge_head[core.network.edge_line == line][0], f"{name} to"),
+            (core.network.edges["tail"][core.network.edge_line == line][0], f"{name} from"),
+            (core.network.edges["head"][core.network.edge_line == line][0], f"{name} to"),
         )
     }
     there = core.routes.distance_m[at["north from"], at["north to"]]
@@ -68,6 +70,6 @@ def test_routes_follow_the_shortest_way_and_obey_one_way_roads() -> None:
 
 def test_a_map_with_too_many_junctions_is_refused_with_what_to_do() -> None:
     network = Core(town(street("s", (0, 0), (100, 0)))).network
-    huge = network._replace(node_degree=np.ones(NODES_MAX + 1, dtype=np.int64))
+    huge = network._replace(nodes=NODES_MAX + 1)
     with pytest.raises(ValueError, match="split it into districts"):
         build_routes(huge)

@@ -10,11 +10,12 @@ import pytest
 
 from processing.emission import HEADING_LOGP_MIN, emission_logp
 from processing.fix import Report, ReportColumns
+from processing.lattice import OFF
 from processing.match import Match
 from processing.pipeline import Core
 from processing.rules import Rules
 from processing.transition import connect, expected_length_m, place_on
-from processing.viterbi import decode_states, drivable_by
+from processing.viterbi import decode_between, drivable_by
 from tests.unit.town import Leg, drive, road, street, town
 
 LINES = (
@@ -39,48 +40,38 @@ def match_of(core: Core, reports: ReportColumns) -> Match:
 
 def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
     """The log-likelihood of one path, added up from emissions and transitions."""
-    lattice, weights, off = match.lattice, match.weights, 2 * match.lattice.edge.shape[1]
-    total = 0.0
-    for step, state in enumerate(states):
-        k = state // 2
-        if step:
-            before = states[step - 1]
-            if off in (state, before):
-                total += 0.0 if state == before else weights.switch_logp
-            else:
-                expected = expected_length_m(lattice.driven_m[step], lattice.straight_m[step])
-                j = before // 2
-                logp, _, _ = connect(
-                    core.network,
-                    core.routes,
-                    place_on(
-                        core.network, lattice.edge[step - 1, j], before % 2, lattice.measure_m[step - 1, j]
-                    ),
-                    place_on(core.network, lattice.edge[step, k], state % 2, lattice.measure_m[step, k]),
-                    drivable_by(weights, lattice.dt_s[step], expected, lattice.sigma_m[step]),
-                )
-                total += max(logp, weights.break_logp)
-        if state == off:
-            total += weights.off_logp
-        else:
-            heading = lattice.edge_heading_deg[step, k] + 180.0 * (state % 2)
-            total += emission_logp(
-                lattice.distance_m[step, k],
-                lattice.sigma_m[step],
-                lattice.heading_deg[step],
-                heading,
-                weights.heading_sigma_deg,
-            )
+    weights, total = match.weights, 0.0
+    for i, (row, state) in enumerate(zip(match.rows, states, strict=True)):
+        total += float(row["logp"][state])
+        if i == 0:
+            continue
+        last, before = match.rows[i - 1], states[i - 1]
+        if OFF in (state, before):
+            total += 0.0 if state == before else weights.switch_logp
+            continue
+        dt_s = float(row["time_us"] - last["time_us"]) / 1e6
+        expected_m = expected_length_m(row["driven_m"], row["straight_m"])
+        logp, _, _ = connect(
+            core.routes,
+            place_on(core.network, last["edge"][before // 2], before % 2, last["measure_m"][before // 2]),
+            place_on(core.network, row["edge"][state // 2], state % 2, row["measure_m"][state // 2]),
+            drivable_by(weights, dt_s, expected_m, row["sigma_m"]),
+        )
+        total += max(logp, weights.break_logp)
     return total
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_path_is_likelier_than_the_decoded_one(seed: int) -> None:
-    core = Core(town(*LINES, rules=Rules(candidates_max=3)))
+    few = (
+        road("avenue", (-100, 0), (0, 0)),
+        street("A", (0, 0), (0, 60)),
+        street("B", (14, 8), (14, 60)),
+    )
+    core = Core(town(*few))
     reports = drive((-20, 0), [Leg(0, 0), Leg(0, 30)], every_s=5)
     match = match_of(core, noisy(reports, seed, 8e-5))
-    off = 6
-    choices = [[*range(2 * int(found)), off] for found in match.lattice.found]
+    choices = [[*range(2 * int(found)), OFF] for found in match.rows["found"]]
     best = max(path_logp(core, match, states) for states in itertools.product(*choices))
     assert path_logp(core, match, tuple(match.states.tolist())) == pytest.approx(best, abs=1e-9)
 
@@ -97,12 +88,11 @@ def test_held_ends_are_kept_and_a_banned_line_is_not_used() -> None:
     core = Core(town(*LINES))
     match = match_of(core, noisy(drive((-50, 0), [Leg(0, 0), Leg(0, 60)]), 3, 2e-5))
     states = np.full(len(match.states), -1, dtype=np.int64)
-    args = (core.network, core.routes, match.lattice, match.weights, 0, len(states))
     start, end = int(match.states[0]), int(match.states[-1])
-    decode_states(*args, start, end, 0, states)
+    decode_between(core.network, core.routes, match.weights, match.rows, start, end, 0, states)
     assert (states[0], states[-1]) == (start, end)
-    on = [s for s in range(1, len(states) - 1) if states[s] < 2 * match.lattice.edge.shape[1]]
-    edges = match.lattice.edge[on, states[on] // 2]
+    on = [i for i in range(1, len(states) - 1) if states[i] != OFF]
+    edges = match.rows["edge"][on, states[on] // 2]
     assert not (core.network.edge_line[edges] == 0).any()
 
 

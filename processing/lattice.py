@@ -1,0 +1,156 @@
+"""The lattice: the steps of a track as rows, each with the places the unit may be at, and how likely.
+
+A state of a row is a candidate with a direction, 2 * candidate + dir, or off the network, the last one. A
+row is one record of fixed size, so that a unit's whole state is a block of memory of known size, and a
+kernel that takes one more fix touches nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processing.candidate import CANDIDATES_MAX, find_candidates
+from processing.emission import emission_logp
+from processing.network import Network
+
+#: The state off the network, and how many states there are.
+OFF = 2 * CANDIDATES_MAX
+STATES = OFF + 1
+
+#: A step. `fix` counts the track's fixes from 0. `driven_m` is what the unit says it drove since the step
+#: before (NaN: not told), `straight_m` the straight line, `travelled_m` the sum of straight lines. `logp` is
+#: each state's emission, minus infinity where there is no such state; `back` the state of the step before
+#: from which it is reached best, -1 from none.
+ROW = np.dtype(
+    [
+        ("fix", "i8"),
+        ("time_us", "i8"),
+        ("x_m", "f8"),
+        ("y_m", "f8"),
+        ("sigma_m", "f8"),
+        ("straight_m", "f8"),
+        ("driven_m", "f8"),
+        ("travelled_m", "f8"),
+        ("found", "i8"),
+        ("measure_m", "f8", (CANDIDATES_MAX,)),
+        ("logp", "f8", (STATES,)),
+        ("edge", "i4", (CANDIDATES_MAX,)),
+        ("back", "i1", (STATES,)),
+    ],
+    align=True,
+)
+
+#: What a step of the recursion works on: each state's log-likelihood, that of the row before, the states in
+#: order of it, and how far off a row's candidates lie and which way they lead.
+WORK = np.dtype(
+    [
+        ("score", "f8", (STATES,)),
+        ("before", "f8", (STATES,)),
+        ("order", "i8", (STATES,)),
+        ("distance_m", "f8", (CANDIDATES_MAX,)),
+        ("heading_deg", "f8", (CANDIDATES_MAX,)),
+    ],
+    align=True,
+)
+
+#: What is known of a track besides its rows: how many fixes and rows it has, the last fix and whether it is a
+#: row, what the unit drove since the last row, and the row from which the lag counts. `kept` is the number of the first row that is still held.
+TIP = np.dtype(
+    [
+        ("fixes", "i8"),
+        ("rows", "i8"),
+        ("kept", "i8"),
+        ("anchor_row", "i8"),
+        ("anchor_m", "f8"),
+        ("time_us", "i8"),
+        ("x_m", "f8"),
+        ("y_m", "f8"),
+        ("speed_kmh", "f8"),
+        ("heading_deg", "f8"),
+        ("sigma_m", "f8"),
+        ("driven_m", "f8"),
+        ("working", "i8"),
+        ("is_row", "i8"),
+    ],
+    align=True,
+)
+
+
+class Lattice(NamedTuple):
+    """All that a unit's matching knows: `rows` (n,), `work` (1,) and `tip` (1,) of the dtypes above."""
+
+    rows: NDArray[np.void]
+    work: NDArray[np.void]
+    tip: NDArray[np.void]
+
+
+class Weights(NamedTuple):
+    """The parameters of the model; see `processing.rules.Rules`."""
+
+    sigma_m: float
+    sigma_m_min: float
+    sigma_m_max: float
+    candidate_radius_m: float
+    heading_sigma_deg: float
+    heading_speed_kmh_min: float
+    step_sigmas: float
+    beta_m: float
+    beta_share: float
+    slip_sigmas: float
+    turn_logp: float
+    tip_turn_logp: float
+    off_logp: float
+    switch_logp: float
+    break_logp: float
+    top_speed_ms: float
+    join_s_max: float
+    lag_m_max: float
+
+
+def new_lattice(rows: int) -> Lattice:
+    """Room for so many rows, with none in it."""
+    return Lattice(np.zeros(rows, dtype=ROW), np.zeros(1, dtype=WORK), np.zeros(1, dtype=TIP))
+
+
+@njit(cache=True, nogil=True)
+def put_candidates(
+    network: Network,
+    weights: Weights,
+    rows: NDArray[np.void],
+    i: int,
+    heading_deg: float,
+    work: NDArray[np.void],
+) -> None:
+    """Fill row i, whose place is set, with its candidates and their emissions."""
+    row, distances_m, headings_deg = rows[i], work[0].distance_m, work[0].heading_deg
+    # Beyond five sigma leaving the network is always likelier, and a place there never wins.
+    radius_m = min(weights.candidate_radius_m, 5.0 * row.sigma_m)
+    found = find_candidates(
+        network,
+        row.x_m,
+        row.y_m,
+        radius_m,
+        row.edge,
+        row.measure_m,
+        distances_m,
+        headings_deg,
+    )
+    row.found = found
+    logp = row.logp
+    logp[2 * found :] = -math.inf
+    logp[OFF] = weights.off_logp
+    for k in range(found):
+        distance_m, ahead_deg = distances_m[k], headings_deg[k]
+        logp[2 * k] = emission_logp(
+            distance_m, row.sigma_m, heading_deg, ahead_deg, weights.heading_sigma_deg
+        )
+        logp[2 * k + 1] = -math.inf
+        if not network.edges[row.edge[k]].oneway:
+            logp[2 * k + 1] = emission_logp(
+                distance_m, row.sigma_m, heading_deg, ahead_deg + 180.0, weights.heading_sigma_deg
+            )
