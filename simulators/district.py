@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulators.district_blocks import PATTERNS, XY, Alley, Block, Edge, Pattern, between
+from simulators.district_blocks import XY, Alley, Block, Edge, Pattern, between
+from simulators.district_close import LAYOUTS, LayoutName
 from simulators.district_plan import Stop, plan, toml_files
 
 SEED = 17
@@ -29,6 +30,8 @@ STREETS_EACH = 24
 #: A grid into which too few streets fit is thrown away and drawn again.
 ATTEMPTS_MAX = 50
 LENGTH_M = (62.0, 396.0)
+#: Where a name is taken so often in a row, names with a quarter of the sky are used too.
+TRIES_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -98,9 +101,15 @@ def _build(block: Block, pattern: Pattern, rng: random.Random) -> list[Alley]:
     return []
 
 
-def _alleys(grid: Grid, rng: random.Random) -> list[tuple[str, Alley]]:
-    """Streets with their subdistricts, three columns and two rows of blocks; fewer than 144 if too few fit."""
+def _alleys(
+    grid: Grid, patterns: Sequence[Pattern], rng: random.Random
+) -> tuple[list[tuple[str, Alley]], list[Alley]]:
+    """Streets with their subdistricts, three columns and two rows of blocks, and lanes that are no streets.
+
+    There are fewer streets than 144 if too few fit.
+    """
     found: list[tuple[str, Alley]] = []
+    lanes: list[Alley] = []
     blocks = len(grid.rows)
     for index, subdistrict in enumerate(SUBDISTRICTS):
         columns = range(blocks * (index % 3) // 3, blocks * (index % 3 + 1) // 3)
@@ -109,10 +118,13 @@ def _alleys(grid: Grid, rng: random.Random) -> list[tuple[str, Alley]]:
         rng.shuffle(places)
         mine: list[Alley] = []
         for turn, (i, j) in enumerate(places):
-            alleys = _build(grid.block(i, j), PATTERNS[turn % len(PATTERNS)], rng)
+            built = _build(grid.block(i, j), patterns[turn % len(patterns)], rng)
+            alleys = [alley for alley in built if alley.kind != "road"]
+            if len(mine) < STREETS_EACH:
+                lanes += [alley for alley in built if alley.kind == "road"]
             mine += alleys[: STREETS_EACH - len(mine)]
         found += [(subdistrict, alley) for alley in mine]
-    return found
+    return found, lanes
 
 
 NAMES = (
@@ -133,8 +145,11 @@ def _names(alleys: Sequence[Alley], rng: random.Random) -> list[str]:
     names = []
     for alley in alleys:
         endings = ["小街"] if alley.sides == 2 else ["里", "胡同"] if alley.dead_end else ["巷", "巷", "胡同"]
+        tries = 0
         while (name := rng.choice(words) + rng.choice(endings)) in used:
-            pass
+            tries += 1
+            if tries == TRIES_MAX:
+                endings = ["东巷", "西巷", "南巷", "北巷"]
         used.add(name)
         names.append(name)
     return names
@@ -198,8 +213,8 @@ def _streets(
     return features, stops
 
 
-def _roads(grid: Grid) -> list[dict[str, object]]:
-    """Each avenue or lane is one line from edge to edge of the district, through all its crossings."""
+def _roads(grid: Grid, lanes: Sequence[Alley]) -> list[dict[str, object]]:
+    """Each avenue is one line from edge to edge of the district, through all its crossings; then the lanes."""
     rows = [[grid.rows[i][j] for i in range(len(grid.rows))] for j in range(len(grid.rows[0]))]
     names = ROAD_NAMES.split(",")
     features = []
@@ -209,15 +224,18 @@ def _roads(grid: Grid) -> list[dict[str, object]]:
             points = [place for edge in edges for place in edge.points[:-1]] + [edges[-1].points[-1]]
             properties = {"kind": "road", "street_id": f"ZQ-R{letter}{number:02d}", "name": name}
             features.append(_feature({**properties, "oneway": False, "layer": 0}, [points]))
+    for number, lane in enumerate(lanes, 1):
+        properties = {"kind": "road", "street_id": f"ZQ-RL{number:02d}", "name": f"{number}号通道"}
+        features.append(_feature({**properties, "oneway": False, "layer": 0}, lane.parts))
     return features
 
 
-def generate(seed: int = SEED) -> Mapping[str, bytes]:
-    """The folder's files; the same seed gives the same bytes."""
+def generate(seed: int = SEED, layout: LayoutName = "zhanqian") -> Mapping[str, bytes]:
+    """The folder's files; the same seed and layout give the same bytes."""
     for attempt in range(ATTEMPTS_MAX):
         rng = random.Random(seed + attempt * 1_000_003)
         grid = _grid(rng)
-        rows = _alleys(grid, rng)
+        rows, lanes = _alleys(grid, LAYOUTS[layout], rng)
         if len(rows) == STREETS_EACH * len(SUBDISTRICTS):
             break
     else:
@@ -225,7 +243,7 @@ def generate(seed: int = SEED) -> Mapping[str, bytes]:
     features, stops = _streets(rows, rng)
     return {
         "streets.geojson": _geojson(features),
-        "roads.geojson": _geojson(_roads(grid)),
+        "roads.geojson": _geojson(_roads(grid, lanes)),
         **toml_files(plan(stops)),
     }
 

@@ -17,7 +17,7 @@ XY = tuple[float, float]
 
 @dataclass(slots=True)
 class Alley:
-    """A back street in the making; coordinates in metres from the centre."""
+    """A back street in the making, or of kind "road" a lane that nobody audits; metres from the centre."""
 
     parts: list[list[XY]]
     kind: str = "alley"
@@ -151,12 +151,16 @@ def beside(block: Block, rng: random.Random) -> list[Alley]:
     road = list(block.south.points)
     base = apart_m / deep_m
     start, end = block.west.at(base), block.east.at(base)
-    inner = [
+    return [Alley([[start, *shifted(road, apart_m), end]]), *dead_end(block, rng)]
+
+
+def shifted(road: Sequence[XY], apart_m: float) -> list[XY]:
+    """A road's vertices, without those near its ends, moved into the block (out of it if negative)."""
+    return [
         _shift(road, index, apart_m)
         for index in range(1, len(road) - 1)
         if math.dist(road[index], road[0]) > 25 and math.dist(road[index], road[-1]) > 25
     ]
-    return [Alley([[start, *inner, end]]), *dead_end(block, rng)]
 
 
 def _shift(line: Sequence[XY], index: int, apart_m: float) -> XY:

@@ -37,12 +37,15 @@ class Driving:
     accel_mps2: Annotated[float, Field(ge=0.05)] = 0.6
     #: By how much speeds vary under their targets, 0 to 1.
     sway: Annotated[float, Field(ge=0.0, le=0.9)] = 0.15
-    #: Metres to the right of the centreline that a unit keeps.
+    #: Metres to the right of the centreline that a unit keeps, on streets and on context roads.
     lateral_m: Amount = 1.0
+    road_lateral_m: Amount = 1.0
     #: Streets that are driven through with the equipment off instead of worked.
     through_share: Share = 0.0
     #: Streets that are left half way, backing out.
     half_share: Share = 0.0
+    #: Runs over a street on which the equipment goes on late, or off early, or is lifted for a stretch.
+    change_share: Share = 0.0
     #: Drives to a street on which the avenues are swept.
     avenue_share: Share = 0.0
     breaks: Annotated[int, Field(ge=0, le=100)] = 0
@@ -145,12 +148,31 @@ class Itinerary:
             self._run(Step(line, middle_m, from_m), self._speed(self._pace.work_kmh), working=False)
             self._node = near
             return
-        self._run(Step(line, from_m, to_m), self._speed(self._pace.work_kmh), working=True)
+        self._work(Step(line, from_m, to_m))
         self._node = far
         two_sided = isinstance(street.line, Street) and street.line.sides == 2
         if not street.line.oneway and near != far and (two_sided or self._roads.degree(far) == 1):
-            self._run(Step(line, to_m, from_m), self._speed(self._pace.work_kmh), working=True)
+            self._work(Step(line, to_m, from_m))
             self._node = near
+
+    def _work(self, step: Step) -> None:
+        """Work along a street, perhaps with a change of the equipment away from its ends."""
+        speed = self._speed(self._pace.work_kmh)
+        if not self._driving.change_share or self._rng.random() >= self._driving.change_share:
+            self._run(step, speed, working=True)
+            return
+        length_m = step.to_m - step.from_m
+        low, high = sorted(self._rng.uniform(0.1, 0.9, 2).tolist())
+        states = (
+            ((low, False), (1.0, True)),
+            ((high, True), (1.0, False)),
+            ((low, True), (high, False), (1.0, True)),
+        )[int(self._rng.integers(3))]
+        from_m = step.from_m
+        for share, working in states:
+            to_m = step.to_m if share == 1.0 else step.from_m + share * length_m
+            self._run(Step(step.line, from_m, to_m), speed, working=working)
+            from_m = to_m
 
     def _go(self, node: int) -> None:
         """Drive to a node with the equipment off, or sweeping the avenues on the way."""
@@ -164,7 +186,10 @@ class Itinerary:
     def _run(self, step: Step, speed_kmh: float, *, working: bool) -> None:
         if step.from_m == step.to_m:
             return
-        self.legs.append(Leg(*step, speed_kmh=speed_kmh, working=working or self._always_on))
+        on_street = self._roads.lines[step.line].is_street
+        lateral_m = self._driving.lateral_m if on_street else self._driving.road_lateral_m
+        on = working or self._always_on
+        self.legs.append(Leg(*step, speed_kmh=speed_kmh, working=on, lateral_m=lateral_m))
         self._elapsed_s += abs(step.to_m - step.from_m) / (0.85 * speed_kmh / 3.6) + 2.0
 
     def _rest(self) -> None:

@@ -7,8 +7,10 @@ share a mistake. Metres are local, east and north of the district's middle.
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -29,11 +31,15 @@ STREET_COST = 1.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Centreline:
-    """A line in local metres; `along_m` is the measure of each vertex."""
+    """A line in local metres; `along_m` is the measure of each vertex, `mapped_m` its measure on the map.
+
+    They differ where the map is off: what is driven is the true line, what is counted is the map's.
+    """
 
     line: Line
     xy: NDArray[np.float64]
     along_m: NDArray[np.float64]
+    mapped_m: NDArray[np.float64]
 
     @property
     def length_m(self) -> float:
@@ -48,6 +54,10 @@ class Centreline:
     def at(self, measure_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) positions of measures."""
         return np.column_stack([np.interp(measure_m, self.along_m, self.xy[:, i]) for i in (0, 1)])
+
+    def to_map(self, measure_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) measures on the map of true ones."""
+        return np.interp(measure_m, self.along_m, self.mapped_m)
 
     def heading(self, measure_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) unit vectors along the measure."""
@@ -79,9 +89,27 @@ class Roads:
         self.stations: list[list[tuple[float, int]]] = []
         self._node_at: dict[tuple[int, int], int] = {}
         self._place_nodes(noded=district.noded)
+        self._join()
+
+    def moved(self, lines: Sequence[Centreline], node_xy: Sequence[tuple[float, float]]) -> Roads:
+        """The same net with its lines and nodes elsewhere, as `mapped_m` of each line tells."""
+        other = copy.copy(self)
+        other.lines, other.node_xy = tuple(lines), list(node_xy)
+        other.stations = [
+            [(float(np.interp(m, line.mapped_m, line.along_m)), node) for m, node in stations]
+            for line, stations in zip(lines, self.stations, strict=True)
+        ]
+        other._join()  # noqa: SLF001 - it is one of us
+        return other
+
+    def _join(self) -> None:
         self._next: list[list[tuple[int, float, Step]]] = [[] for _ in self.node_xy]
         self._connect()
         self._ways: dict[int, tuple[dict[int, float], dict[int, tuple[int, Step]]]] = {}
+
+    def steps(self, node: int) -> list[tuple[Step, int]]:
+        """The steps that lead away from a node, and the nodes they lead to."""
+        return [(step, other) for other, _, step in self._next[node]]
 
     def degree(self, node: int) -> int:
         """How many ways lead away from a node."""
@@ -177,7 +205,7 @@ def _centreline(line: Line, plane: LocalProjection) -> Centreline:
     moved = np.concatenate([[True], np.hypot(*np.diff(xy, axis=0).T) > 1e-6])
     xy = xy[moved]
     along_m = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
-    return Centreline(line, xy, along_m)
+    return Centreline(line, xy, along_m, along_m)
 
 
 def _points(shape: Any) -> list[Point]:  # noqa: ANN401 - shapely is untyped

@@ -1,6 +1,8 @@
 """A scenario: all that a simulated shift depends on besides the district, as one value from a TOML file.
 
-The same seed gives the same bytes: every unit and stage draws from a generator of its own, so that one more
+The district is the map. Units drive where the streets truly run (`map_error.py`), and what they did is told
+in the map's measures. `true_shift` is what happened, `TrueShift.sensed` what the receivers measured of it,
+and `play` also what became of that on the way. The same seed gives the same bytes: every unit and stage draws from a generator of its own, so that one more
 unit, or another draw in one stage, moves nothing elsewhere.
 """
 
@@ -21,20 +23,35 @@ from pydantic.dataclasses import dataclass as validated
 
 from processing.district import District, Unit
 from processing.district_files import Round
+from processing.fix import ReportColumns
 from processing.service_day import US, day_start_us
 from processing.sweep import Pass
 from simulators.channel import Channel, Delivery, transmit
+from simulators.district_close import LayoutName
 from simulators.itinerary import Driving, Itinerary, Tour, automatic_rounds, sway_factors
-from simulators.receiver import Reception, measure
+from simulators.map_error import MapError
+from simulators.receiver import Reception, Sky, measure, sense
 from simulators.roads import Roads
-from simulators.vehicle import Gait, drive, true_passes
+from simulators.vehicle import Gait, Motion, drive, true_passes
+from simulators.walls import Walls
 
 DAY_S = 86_400
 
 
 @validated(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class Town:
+    """A made-up district of its own for each seed: its layout, and the district's seed for shift seed 0."""
+
+    layout: LayoutName = "zhanqian"
+    first_seed: Annotated[int, Field(ge=0)] = 0
+
+
+@validated(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Scenario:
-    """A seeded shift; the shift is in seconds of local clock from midnight of `date`."""
+    """A seeded shift; the shift is in seconds of local clock from midnight of `date`.
+
+    It may be played in any district. Benchmarks play it in those of its `town`, where it has one.
+    """
 
     name: str = "unnamed"
     seed: Annotated[int, Field(ge=0)] = 1
@@ -44,8 +61,11 @@ class Scenario:
     #: How many of the district's units take part, in the district's order; 0 means all.
     units: Annotated[int, Field(ge=0)] = 0
     driving: Driving = field(default_factory=Driving)
+    map_error: MapError = field(default_factory=MapError)
+    walls: Walls = field(default_factory=Walls)
     reception: Reception = field(default_factory=Reception)
     channel: Channel = field(default_factory=Channel)
+    town: Town | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.shift_start_s < self.shift_end_s <= 2 * DAY_S:
@@ -93,67 +113,111 @@ def with_seed(scenario: Scenario, seed: int | None) -> Scenario:
     return scenario if seed is None else replace(scenario, seed=seed)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Outing:
+    """One unit's shift as it truly was; the seeds are those of its receiver and of its channel."""
+
+    motion: Motion
+    passes: tuple[Pass, ...]
+    receiver: np.random.SeedSequence
+    channel: np.random.SeedSequence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrueShift:
+    """What all units truly did; `roads` are those they drove on. A unit without legs has no outing."""
+
+    scenario: Scenario
+    roads: Roads
+    start_us: int
+    end_us: int
+    outings: tuple[Outing, ...]
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The true passes of all units."""
+        return tuple(one for outing in self.outings for one in outing.passes)
+
+    def sensed(self, reception: Reception | None = None) -> dict[str, ReportColumns]:
+        """What each unit measured, as if all had arrived: much faster than to send and decode it."""
+        sky = self.sky(reception)
+        return {
+            outing.motion.unit.unit_id: sense(
+                outing.motion, self.roads, sky, np.random.default_rng(outing.receiver)
+            ).columns
+            for outing in self.outings
+        }
+
+    def sky(self, reception: Reception | None = None) -> Sky:
+        """What the receivers see through: the scenario's reception, or another."""
+        return Sky(reception or self.scenario.reception, self.scenario.walls, self.scenario.seed)
+
+
+def true_shift(
+    district: District,
+    scenario: Scenario,
+    rounds: Sequence[Round] | None = None,
+    mapped: Roads | None = None,
+) -> TrueShift:
+    """Drive a shift along the plan's rounds; `mapped` are the district's roads, if made already.
+
+    Without rounds the district's streets are shared out among its units. Rounds that begin before the
+    scenario's shift begin with it; those that begin after its end are left out.
+    """
+    midnight_us = day_start_us(scenario.date, 0, district.rules.timezone)
+    shift_us = midnight_us + scenario.shift_start_s * US, midnight_us + scenario.shift_end_s * US
+    roads = scenario.map_error.true_roads(mapped or Roads(district), scenario.seed)
+    rounds = automatic_rounds(district, scenario.shift_start_s) if rounds is None else rounds
+    outings = []
+    for unit in district.units[: scenario.units or None]:
+        mine = [one for one in rounds if one.unit_id == unit.unit_id]
+        tours = [(one.start_s - scenario.shift_start_s, one.street_ids) for one in mine]
+        outing = _outing(unit, roads, scenario, tours, shift_us)
+        if outing is not None:
+            outings.append(outing)
+    return TrueShift(scenario, roads, *shift_us, tuple(outings))
+
+
+def _outing(
+    unit: Unit, roads: Roads, scenario: Scenario, tours: Sequence[Tour], shift_us: tuple[int, int]
+) -> Outing | None:
+    """One unit's shift; its generators depend on the seed and its id alone, one for each stage."""
+    seeds = np.random.SeedSequence([scenario.seed, zlib.crc32(unit.unit_id.encode())]).spawn(4)
+    driving = scenario.driving
+    itinerary = Itinerary(unit, roads, driving, np.random.default_rng(seeds[0]))
+    legs = itinerary.fill(tours, (shift_us[1] - shift_us[0]) / US)
+    if not legs:
+        return None
+    gait = Gait(driving.accel_mps2, sway_factors(driving, np.random.default_rng(seeds[1])))
+    motion = drive(unit, legs, shift_us, itinerary.begin_s, gait)
+    return Outing(motion, true_passes(motion, roads), seeds[2], seeds[3])
+
+
 def play(
     district: District,
     scenario: Scenario,
     rounds: Sequence[Round] | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Simulate a shift in memory along the plan's rounds; `told(done, total)` is called after each unit.
-
-    Without rounds the district's streets are shared out among its units. Rounds that begin before the
-    scenario's shift begin with it; those that begin after its end are left out.
-    """
-    rules = district.rules
-    midnight_us = day_start_us(scenario.date, 0, rules.timezone)
-    start_us = midnight_us + scenario.shift_start_s * US
-    end_us = midnight_us + scenario.shift_end_s * US
-    roads = Roads(district)
-    rounds = automatic_rounds(district, scenario.shift_start_s) if rounds is None else rounds
+    """Simulate a shift in memory, as `true_shift` does; `told(done, total)` is called after each unit."""
+    shift = true_shift(district, scenario, rounds)
+    sky, timezone = shift.sky(), district.rules.timezone
     units = district.units[: scenario.units or None]
-    passes: list[Pass] = []
     reports: list[tuple[str, str, dict[str, Any]]] = []
     deliveries: list[Delivery] = []
-    for done, unit in enumerate(units, start=1):
-        tours = [
-            (one.start_s - scenario.shift_start_s, one.street_ids)
-            for one in rounds
-            if one.unit_id == unit.unit_id
-        ]
-        truth, sent = _unit(unit, roads, scenario, tours, (start_us, end_us), district)
-        passes += truth
+    for done, outing in enumerate(shift.outings, start=1):
+        measured = measure(outing.motion, shift.roads, sky, np.random.default_rng(outing.receiver))
+        channel = np.random.default_rng(outing.channel)
+        sent = transmit(measured, district.district_id, scenario.channel, timezone, channel)
         deliveries += sent
         reports += _reports(sent)
         if told is not None:
-            told(done, len(units))
+            told(done, len(shift.outings))
     reports.sort(key=lambda row: row[:2])
     deliveries.sort(key=lambda d: (d.deliver_at_us, d.unit_id, d.seq))
     bodies = tuple(body for _, _, body in reports)
-    return Run(scenario, district, units, start_us, end_us, tuple(passes), bodies, tuple(deliveries))
-
-
-def _unit(
-    unit: Unit,
-    roads: Roads,
-    scenario: Scenario,
-    tours: Sequence[Tour],
-    shift_us: tuple[int, int],
-    district: District,
-) -> tuple[tuple[Pass, ...], list[Delivery]]:
-    """One unit's shift; its generators depend on the seed and its id alone, one for each stage."""
-    seeds = np.random.SeedSequence([scenario.seed, zlib.crc32(unit.unit_id.encode())]).spawn(4)
-    vehicle, sway, receiver, channel = (np.random.default_rng(seed) for seed in seeds)
-    driving = scenario.driving
-    seconds = (shift_us[1] - shift_us[0]) / US
-    itinerary = Itinerary(unit, roads, driving, vehicle)
-    legs = itinerary.fill(tours, seconds)
-    if not legs:
-        return (), []
-    gait = Gait(driving.accel_mps2, sway_factors(driving, sway))
-    motion = drive(unit, legs, shift_us, itinerary.begin_s, gait)
-    measured = measure(motion, roads, scenario.reception, driving.lateral_m, receiver)
-    sent = transmit(measured, district.district_id, scenario.channel, district.rules.timezone, channel)
-    return true_passes(motion, roads), sent
+    bounds = shift.start_us, shift.end_us
+    return Run(scenario, district, units, *bounds, shift.passes, bodies, tuple(deliveries))
 
 
 def _reports(deliveries: Sequence[Delivery]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -31,7 +31,7 @@ TURN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A run along one line at one target speed, and perhaps a stop at its end.
+    """A run along one line at one target speed, `lateral_m` to the right of it, and perhaps a stop at its end.
 
     The stop lasts `stop_s` and at least until `until_s` after the shift's start. `working` is the work
     equipment's state on the way, `stop_working` its state during the stop.
@@ -45,6 +45,7 @@ class Leg:
     stop_s: float = 0.0
     until_s: float = 0.0
     stop_working: bool = False
+    lateral_m: float = 0.0
 
     @property
     def stops(self) -> bool:
@@ -78,13 +79,19 @@ class Motion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
-    """Where a unit truly is at n moments and what it does; `xy` in local metres, `working` its equipment."""
+    """Where a unit truly is at n moments and what it does; `xy` in local metres, `working` its equipment.
+
+    `line` and `measure_m` say it along the true lines; `across` (n, 2) points to the right of the measure.
+    """
 
     t_us: NDArray[np.int64]
     xy: NDArray[np.float64]
     speed_kmh: NDArray[np.float64]
     heading_deg: NDArray[np.float64]
     working: NDArray[np.bool_]
+    line: NDArray[np.int64]
+    measure_m: NDArray[np.float64]
+    across: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +144,8 @@ def _reachable(
     return np.maximum(np.minimum(ahead, behind), 0.0)
 
 
-def states(motion: Motion, roads: Roads, t_us: NDArray[np.int64], lateral_m: float) -> States:
-    """The true state at moments; a unit keeps `lateral_m` to the right of the centreline."""
+def states(motion: Motion, roads: Roads, t_us: NDArray[np.int64]) -> States:
+    """The true state at moments."""
     t = (t_us - motion.start_us) / US
     cell = np.clip(np.searchsorted(motion.depart_s, t, side="right") - 1, 0, len(motion.leg) - 1)
     length = np.abs(motion.measure_m[cell, 1] - motion.measure_m[cell, 0])
@@ -153,17 +160,19 @@ def states(motion: Motion, roads: Roads, t_us: NDArray[np.int64], lateral_m: flo
     leg = motion.leg[cell]
     line = np.array([one.line for one in motion.legs])[leg]
     sign = np.array([one.direction for one in motion.legs], dtype=np.float64)[leg]
-    xy, ahead = np.empty((len(t), 2)), np.empty((len(t), 2))
+    lateral_m = np.array([one.lateral_m for one in motion.legs])[leg]
+    xy, along = np.empty((len(t), 2)), np.empty((len(t), 2))
     for i in np.unique(line):
         rows = line == i
         xy[rows] = roads.lines[i].at(measure[rows])
-        ahead[rows] = roads.lines[i].heading(measure[rows]) * sign[rows, None]
-    xy += lateral_m * np.column_stack([ahead[:, 1], -ahead[:, 0]])
+        along[rows] = roads.lines[i].heading(measure[rows])
+    across, ahead = np.column_stack([along[:, 1], -along[:, 0]]), along * sign[:, None]
+    xy += (lateral_m * sign)[:, None] * across
     moving_on = np.array([one.working for one in motion.legs])[leg]
     stopped = np.array([one.stop_working if one.stops else one.working for one in motion.legs])[leg]
     working = np.where(standing, stopped, moving_on)
     heading = np.degrees(np.arctan2(ahead[:, 0], ahead[:, 1])) % 360.0
-    return States(t_us, xy, speed / KMH, heading, working)
+    return States(t_us, xy, speed / KMH, heading, working, line, measure, across)
 
 
 def in_band(speed_kmh: NDArray[np.float64], profile: UnitProfile) -> NDArray[np.bool_]:
@@ -172,7 +181,7 @@ def in_band(speed_kmh: NDArray[np.float64], profile: UnitProfile) -> NDArray[np.
 
 
 def true_passes(motion: Motion, roads: Roads) -> tuple[Pass, ...]:
-    """The passes over streets that end before the shift does, with what they swept, exactly."""
+    """The passes over streets, as far as the shift reaches, with what they swept, in the map's measures."""
     seconds = (motion.end_us - motion.start_us) / US
     n = int(np.searchsorted(motion.arrive_s[1:], seconds, side="right"))
     cell_s = motion.arrive_s[1 : n + 1] - motion.depart_s[:n]
@@ -205,13 +214,14 @@ def _pass(
 ) -> Pass:
     first, end = bounds
     leg = motion.legs[motion.leg[first]]
-    street = roads.lines[leg.line].line
+    centreline = roads.lines[leg.line]
+    map_m = centreline.to_map(motion.measure_m[first:end])
 
     def moment(seconds: float) -> int:
         return motion.start_us + round(seconds * US)
 
-    def measure(metres: float) -> int:
-        return round(metres * 1_000)
+    def measure(cell: int, side: int) -> int:
+        return round(float(map_m[cell - first, side]) * 1_000)
 
     pieces: list[Piece] = []
     start: int | None = None
@@ -222,7 +232,7 @@ def _pass(
             stood = motion.depart_s[i] > motion.arrive_s[i]
             changed = abs(motion.speed_mps[i] - motion.speed_mps[start]) > SPEED_CHANGE_MPS
             if not on or stood or changed or ran >= PIECE_M_MAX:
-                from_mm, to_mm = measure(motion.measure_m[start, 0]), measure(motion.measure_m[i - 1, 1])
+                from_mm, to_mm = measure(start, 0), measure(i - 1, 1)
                 from_us, to_us = moment(motion.depart_s[start]), moment(motion.arrive_s[i])
                 pieces.append(Piece(from_mm, to_mm, from_us, to_us))
                 start = None
@@ -232,12 +242,12 @@ def _pass(
         unit_id=motion.unit.unit_id,
         track_start_us=motion.start_us,
         ordinal=ordinal,
-        street_id=street.line_id,
+        street_id=centreline.line.line_id,
         work=motion.unit.profile.work,
         direction=leg.direction,
         enter_us=moment(motion.depart_s[first]),
         leave_us=moment(motion.arrive_s[end]),
-        enter_mm=measure(motion.measure_m[first, 0]),
-        leave_mm=measure(motion.measure_m[end - 1, 1]),
+        enter_mm=measure(first, 0),
+        leave_mm=measure(end - 1, 1),
         swept=tuple(pieces),
     )
