@@ -19,26 +19,32 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from benchmarks.placed import Placed
 from processing.linear_reference import Reference
 from processing.network import Network
 
 #: fastmm names no default for these two in code; its documentation says 50 for each.
 RADIUS_M, GPS_ERROR_M = 50.0, 50.0
+
+
+class Tuning(NamedTuple):
+    """What fastmm is told of the receiver: its error, and how far a place may slip back along an edge."""
+
+    gps_error_m: float = GPS_ERROR_M
+    reverse_m: float = 0.0
+
+
+#: Its own defaults, and what was best for it of errors of 5 to 50 m, with and without slipping.
+PLAIN, TUNED = Tuning(), Tuning(10.0, 20.0)
 #: How far its table of shortest ways reaches: two to three times the longest way between two fixes.
 REACH_M = 3_000.0
 
 
-class Placed(NamedTuple):
-    """Where each fix (n,) was put: its edge, -1 for nowhere, and the measure on the edge's line."""
-
-    edge: NDArray[np.int64]
-    measure_m: NDArray[np.float64]
-
-
 def edge_points(network: Network, references: Sequence[Reference], edge: int) -> list[tuple[float, float]]:
     """The vertices of an edge along its line's measure, in plane metres."""
-    reference = references[int(network.edge_line[edge])]
-    from_m, to_m = float(network.edge_from_m[edge]), float(network.edge_to_m[edge])
+    own = network.edges[edge]
+    reference = references[int(own["line"])]
+    from_m, to_m = float(own["from_m"]), float(own["to_m"])
     inner = (reference.along_m > from_m + 1e-6) & (reference.along_m < to_m - 1e-6)
     middle = [(x, y) for x, y in reference.xy[inner].tolist()]
     return [reference.point_at(from_m), *middle, reference.point_at(to_m)]
@@ -53,11 +59,11 @@ class Fastmm:
         with tempfile.TemporaryDirectory() as folder, _silence():
             # The matcher points into the graph without holding it: it must live as long.
             self._graph = graph = fastmm.Network()
-            for edge, oneway in enumerate(network.edge_oneway.tolist()):
+            for edge, own in enumerate(network.edges):
                 points = edge_points(network, references, edge)
-                tail, head = int(network.edge_tail[edge]), int(network.edge_head[edge])
+                tail, head = int(own["tail"]), int(own["head"])
                 graph.add_edge(2 * edge, tail, head, points)
-                if not oneway:
+                if not own["oneway"]:
                     graph.add_edge(2 * edge + 1, head, tail, points[::-1])
             graph.finalize()
             shortest = fastmm.TransitionMode.SHORTEST
@@ -71,9 +77,9 @@ class Fastmm:
             list(zip(x_m.tolist(), y_m.tolist(), seconds.tolist(), strict=True))
         )
 
-    def match(self, trajectory: Any, candidates_max: int) -> Any:  # noqa: ANN401
+    def match(self, trajectory: Any, candidates_max: int, tuning: Tuning = PLAIN) -> Any:  # noqa: ANN401
         """The matched parts of a track, as fastmm gives them."""
-        return self._matcher.match(trajectory, candidates_max, RADIUS_M, GPS_ERROR_M)
+        return self._matcher.match(trajectory, candidates_max, RADIUS_M, *tuning)
 
     def placed(self, result: Any, fixes: int) -> Placed:  # noqa: ANN401
         """Where each of so many fixes was put."""
@@ -87,12 +93,8 @@ class Fastmm:
                     candidate.offset_from_start_of_edge,
                 )
                 edge[at] = own
-                ahead = directed % 2 == 0
-                measure_m[at] = (
-                    self._network.edge_from_m[own] + along_m
-                    if ahead
-                    else self._network.edge_to_m[own] - along_m
-                )
+                ends = self._network.edges[own]
+                measure_m[at] = ends["to_m"] - along_m if directed % 2 else ends["from_m"] + along_m
         return Placed(edge, measure_m)
 
     @staticmethod
@@ -130,8 +132,8 @@ class Snap:
     """Each fix on the nearest edge, by a tree over their lines."""
 
     def __init__(self, network: Network, references: Sequence[Reference]) -> None:
-        points = [edge_points(network, references, edge) for edge in range(len(network.edge_line))]
-        self._from_m = network.edge_from_m
+        points = [edge_points(network, references, edge) for edge in range(len(network.edges))]
+        self._from_m = network.edges["from_m"]
         self._lines = np.array([shapely.LineString(one) for one in points])
         self._tree = shapely.STRtree(self._lines)
 
