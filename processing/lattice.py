@@ -58,15 +58,20 @@ WORK = np.dtype(
     align=True,
 )
 
-#: What is known of a track besides its rows: how many fixes and rows it has, the last fix and whether it is a
-#: row, what the unit drove since the last row, and the row from which the lag counts. `kept` is the number of the first row that is still held.
+#: Lag: what is unsettled spans so many blocks, each of a part of `lag_m_max` or of so many rows, since a unit
+#: that only switches its brush on and off travels no metre.
+LAG_BLOCKS, BLOCK_ROWS_MAX = 4, 128
+LAG_ROWS_MAX = LAG_BLOCKS * BLOCK_ROWS_MAX
+
+#: What is known of a track besides its rows: how many fixes and rows it has, how many rows are settled and how
+#: many of these are no longer held; the last fix and whether it is a row; what the unit drove since the last
+#: row; the rows at which the last blocks ended (oldest first, -1: none) and the metres at the last of them.
 TIP = np.dtype(
     [
         ("fixes", "i8"),
         ("rows", "i8"),
-        ("kept", "i8"),
-        ("anchor_row", "i8"),
-        ("anchor_m", "f8"),
+        ("settled", "i8"),
+        ("dropped", "i8"),
         ("time_us", "i8"),
         ("x_m", "f8"),
         ("y_m", "f8"),
@@ -76,6 +81,8 @@ TIP = np.dtype(
         ("driven_m", "f8"),
         ("working", "i8"),
         ("is_row", "i8"),
+        ("block_m", "f8"),
+        ("blocks", "i8", (LAG_BLOCKS,)),
     ],
     align=True,
 )
@@ -113,8 +120,10 @@ class Weights(NamedTuple):
 
 
 def new_lattice(rows: int) -> Lattice:
-    """Room for so many rows, with none in it."""
-    return Lattice(np.zeros(rows, dtype=ROW), np.zeros(1, dtype=WORK), np.zeros(1, dtype=TIP))
+    """The lattice of a track that begins, with room for so many rows."""
+    tip = np.zeros(1, dtype=TIP)
+    tip["blocks"] = -1
+    return Lattice(np.zeros(rows, dtype=ROW), np.zeros(1, dtype=WORK), tip)
 
 
 @njit(cache=True, nogil=True)

@@ -5,8 +5,8 @@ lattice advances by distance (two sigma, ten metres at most), on a change of the
 minute. One kernel takes fixes, whether one at a time as they come or a whole track at once: what the live
 path settles is what the whole track gives, because it is the same code over the same rows.
 
-Which state a row has is settled once all survivors share it. Where they still differ after `lag_m_max` of
-straight lines, or `LAG_ROWS_MAX` rows, the best one is fixed at three quarters of that.
+Which state a row has is settled once all survivors share it. Where they still differ within `lag_m_max` of
+straight lines, or `LAG_ROWS_MAX` rows, the best one is fixed: block by block, a quarter of that at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from processing.district import UnitProfile
-from processing.lattice import OFF, Lattice, Weights, new_lattice, put_candidates
+from processing.lattice import BLOCK_ROWS_MAX, LAG_BLOCKS, OFF, Lattice, Weights, new_lattice, put_candidates
 from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
@@ -30,10 +30,6 @@ STEP_S_MAX = 60.0
 STEP_M_MAX = 10.0
 #: Between two fixes further apart than this, speed x time tells no distance.
 SPEED_S_MAX = 120.0
-#: Rows that can be unsettled: a unit that only switches its brush on and off travels no metre.
-LAG_ROWS_MAX = 512
-#: How much of the lag stays unsettled when its bound is met.
-LAG_KEPT = 0.75
 
 
 class TrackFixes(NamedTuple):
@@ -99,7 +95,7 @@ def _put_row(
 ) -> None:
     """Make the tip's fix the next row, and step the recursion to it."""
     rows, work, tip = lattice.rows, lattice.work, lattice.tip[0]
-    i = tip.rows - tip.kept
+    i = tip.rows - tip.dropped
     row = rows[i]
     row.fix, row.time_us, row.x_m, row.y_m = tip.fixes - 1, tip.time_us, tip.x_m, tip.y_m
     row.sigma_m, row.driven_m = tip.sigma_m, tip.driven_m
@@ -121,17 +117,21 @@ def _put_row(
 
 @njit(cache=True, nogil=True)
 def _bound_lag(weights: Weights, lattice: Lattice) -> None:
-    """Where the last row lies too far from the anchor, move that, and fix the best survivor there."""
+    """Where the last row ends a block, fix the best survivor's state at the end of the block three before."""
     rows, tip = lattice.rows, lattice.tip[0]
-    last = tip.rows - 1 - tip.kept
-    here_m = rows[last].travelled_m
-    if here_m - tip.anchor_m <= weights.lag_m_max and tip.rows - tip.anchor_row <= LAG_ROWS_MAX:
+    row, here_m = tip.rows - 1, rows[tip.rows - 1 - tip.dropped].travelled_m
+    blocks = tip.blocks
+    started = blocks[-1]
+    if (
+        started >= 0
+        and here_m - tip.block_m < weights.lag_m_max / LAG_BLOCKS
+        and row - started < BLOCK_ROWS_MAX
+    ):
         return
-    i = max(0, tip.anchor_row - tip.kept)
-    while here_m - rows[i].travelled_m > LAG_KEPT * weights.lag_m_max or last - i > LAG_KEPT * LAG_ROWS_MAX:
-        i += 1
-    tip.anchor_row, tip.anchor_m = tip.kept + i, rows[i].travelled_m
-    keep_best_at(rows, i, last + 1, lattice.work[0].score)
+    blocks[:-1] = blocks[1:]
+    blocks[-1], tip.block_m = row, here_m
+    if blocks[0] >= tip.dropped:
+        keep_best_at(rows, blocks[0] - tip.dropped, row + 1 - tip.dropped, lattice.work[0].score)
 
 
 @njit(cache=True, nogil=True)
@@ -163,7 +163,7 @@ def take_fixes(
             leapt = math.hypot(fixes.x_m[i] - tip.x_m, fixes.y_m[i] - tip.y_m) > leap_m_max
             if tip.is_row == 0 and (changed or leapt or gap_s >= STEP_S_MAX):
                 _put_row(network, routes, weights, lattice)
-            last = rows[tip.rows - 1 - tip.kept]
+            last = rows[tip.rows - 1 - tip.dropped]
             step_m = min(weights.step_sigmas * sigma_m, STEP_M_MAX)
             moved = math.hypot(fixes.x_m[i] - last.x_m, fixes.y_m[i] - last.y_m) >= step_m
             waited = (fixes.time_us[i] - last.time_us) * 1e-6 >= STEP_S_MAX
