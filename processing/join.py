@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from processing.lattice import Weights
 from processing.network import Network
-from processing.route import Routes
+from processing.route import Routes, first_edge, way_m
 from processing.transition import (
     AHEAD,
     NO_WAY,
@@ -131,7 +131,7 @@ def _legs_of(
         furthest_m = b.measure_m if gone_m > 0.0 else a.measure_m
         return _turn(network, way, a, furthest_m + sign * over_m, b.measure_m)
     if kind == TURN_BY_TAIL:
-        length_m = a.behind_m + routes.distance_m[a.tail, b.tail] + b.behind_m
+        length_m = a.behind_m + way_m(routes, a.tail, b.tail) + b.behind_m
         over_m = overshoot_m(expected_m, length_m, a.room_m)
         n = _turn(network, way, a, a.measure_m + sign * over_m, a.measure_m - sign * a.behind_m)
         node = a.tail
@@ -139,7 +139,7 @@ def _legs_of(
         n = _put(way, 0, a.edge, a.direction, a.measure_m, a.measure_m + sign * a.ahead_m)
         node = a.head
     while node != b.tail and n > 0:
-        edge, backwards = routes.first[node, b.tail] // 2, routes.first[node, b.tail] % 2 == 1
+        edge, backwards = first_edge(routes, node, b.tail) // 2, first_edge(routes, node, b.tail) % 2 == 1
         from_m, to_m = network.edges[edge].from_m, network.edges[edge].to_m
         if backwards:
             n, node = _put(way, n, edge, 1, to_m, from_m), network.edges[edge].tail

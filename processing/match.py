@@ -43,6 +43,18 @@ class TrackFixes(NamedTuple):
     accuracy_m: NDArray[np.float64]
     working: NDArray[np.int8]
 
+    def part(self, low: int, high: int) -> TrackFixes:
+        """The fixes [low, high)."""
+        return TrackFixes(
+            self.time_us[low:high],
+            self.x_m[low:high],
+            self.y_m[low:high],
+            self.speed_kmh[low:high],
+            self.heading_deg[low:high],
+            self.accuracy_m[low:high],
+            self.working[low:high],
+        )
+
 
 class Match(NamedTuple):
     """The decoded track: `rows` (m,) of dtype `ROW` are its steps; `edge` (m,) is -1 off the network."""

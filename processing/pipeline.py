@@ -115,7 +115,7 @@ class Core:
 
     def _split(self, fixes: TrackFixes) -> list[TrackFixes]:
         bounds = track_bounds(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
-        return [_slice(fixes, low, high) for low, high in bounds.tolist()]
+        return [fixes.part(low, high) for low, high in bounds.tolist()]
 
     def _fixes(self, reports: ReportColumns, working: NDArray[np.int8]) -> TrackFixes:
         x_m, y_m = self.projection.to_xy(reports.lon, reports.lat)
@@ -219,18 +219,6 @@ def _projection(district: District) -> LocalProjection:
     lon, lat = np.array(degrees).T
     return LocalProjection(
         round(float((lon.min() + lon.max()) / 2), 3), round(float((lat.min() + lat.max()) / 2), 3)
-    )
-
-
-def _slice(fixes: TrackFixes, low: int, high: int) -> TrackFixes:
-    return TrackFixes(
-        fixes.time_us[low:high],
-        fixes.x_m[low:high],
-        fixes.y_m[low:high],
-        fixes.speed_kmh[low:high],
-        fixes.heading_deg[low:high],
-        fixes.accuracy_m[low:high],
-        fixes.working[low:high],
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from processing.network import Network
-from processing.route import Routes
+from processing.route import Routes, first_edge, way_m
 
 #: Ways from a place to the next.
 AHEAD, BY_HEAD, TURN, TURN_BY_TAIL, NO_WAY = 0, 1, 2, 3, 4
@@ -85,10 +85,10 @@ def connect(routes: Routes, a: Place, b: Place, drivable: Drivable) -> tuple[flo
     if one_edge and one_direction and -drivable.slip_m_max <= gone_m <= longest_m:
         best_logp, best_way, best_m = -abs(gone_m - expected_m) / drivable.beta_m, AHEAD, max(0.0, gone_m)
 
-    length_m = a.ahead_m + routes.distance_m[a.head, b.tail] + b.behind_m
+    length_m = a.ahead_m + way_m(routes, a.head, b.tail) + b.behind_m
     if length_m <= longest_m:
         logp = -abs(length_m - expected_m) / drivable.beta_m
-        back_again = routes.first[a.head, b.tail] == 2 * a.edge + 1 - a.direction
+        back_again = first_edge(routes, a.head, b.tail) == 2 * a.edge + 1 - a.direction
         if back_again or (a.head == b.tail and one_edge and not one_direction):
             logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
         if logp > best_logp:
@@ -102,7 +102,7 @@ def connect(routes: Routes, a: Place, b: Place, drivable: Drivable) -> tuple[flo
         logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN, length_m
-    length_m = a.behind_m + routes.distance_m[a.tail, b.tail] + b.behind_m
+    length_m = a.behind_m + way_m(routes, a.tail, b.tail) + b.behind_m
     if length_m <= longest_m:
         length_m += 2.0 * overshoot_m(expected_m, length_m, a.room_m)
         logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp

@@ -50,16 +50,12 @@ def wander(seed: int, n: int, every_s: int, sigma_m: float, *, told: bool) -> Tr
     )
 
 
-def part(fixes: TrackFixes, low: int, high: int) -> TrackFixes:
-    return TrackFixes(*(column[low:high] for column in fixes))
-
-
 def played(
     core: Core, fixes: TrackFixes, cuts: list[int], rules: Rules
 ) -> tuple[list[Settled], Lattice, Settled]:
     weights, lattice, parts = weights_of(SWEEPER, rules), begin_live(), []
     for low, high in zip([0, *cuts], [*cuts, len(fixes.time_us)], strict=True):
-        lattice, settled = take_live(core.network, core.routes, weights, lattice, part(fixes, low, high))
+        lattice, settled = take_live(core.network, core.routes, weights, lattice, fixes.part(low, high))
         parts.append(settled)
     return parts, lattice, close_live(core.network, core.routes, weights, lattice)
 
@@ -139,6 +135,6 @@ def test_alleys_side_by_side_are_told_apart_at_their_end_and_only_then_settled()
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_track_of_one_or_two_fixes_is_settled_at_its_end(n: int) -> None:
-    fixes = part(wander(3, 5, 5, 1.0, told=True), 0, n)
+    fixes = wander(3, 5, 5, 1.0, told=True).part(0, n)
     parts, _, rest = played(CORE, fixes, [], Rules())
     assert len(parts[0].fix) + len(rest.fix) >= 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from processing import route
 from processing.district import District
 from processing.pipeline import Core
-from processing.route import NODES_MAX, build_routes
+from processing.route import build_routes, first_edge, way_m
 from tests.unit.town import road, street, town
 
 
@@ -62,14 +63,52 @@ def test_routes_follow_the_shortest_way_and_obey_one_way_roads() -> None:
             (core.network.edges["head"][core.network.edge_line == line][0], f"{name} to"),
         )
     }
-    there = core.routes.distance_m[at["north from"], at["north to"]]
-    back = core.routes.distance_m[at["north to"], at["north from"]]
+    there = way_m(core.routes, at["north from"], at["north to"])
+    back = way_m(core.routes, at["north to"], at["north from"])
     assert there == pytest.approx(100, abs=0.1)
     assert back == pytest.approx(300, abs=0.1)
 
 
-def test_a_map_with_too_many_junctions_is_refused_with_what_to_do() -> None:
-    network = Core(town(street("s", (0, 0), (100, 0)))).network
-    huge = network._replace(nodes=NODES_MAX + 1)
+def squares(n: int) -> District:
+    """A town of n by n crossings, 100 m apart but for some metres, so that hardly two ways are equal."""
+    streets = []
+    for i in range(n):
+        bend = [(100.0 * k, 100.0 * i + 7 * (k * i % 3)) for k in range(n)]
+        streets += [street(f"x{i:02d}", *bend), street(f"y{i:02d}", *((y, x) for x, y in bend))]
+    return town(*streets)
+
+
+def test_a_table_within_reach_tells_what_the_table_of_all_pairs_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Core(squares(12)).network
+    whole = build_routes(network)
+    monkeypatch.setattr(route, "ALL_PAIRS_NODES_MAX", 0)
+    monkeypatch.setattr(route, "REACH_M", 450.0)
+    near = build_routes(network)
+    reached = 0
+    for a in range(network.nodes):
+        for b in range(network.nodes):
+            if way_m(whole, a, b) > 450.0:
+                assert way_m(near, a, b) == np.inf
+                continue
+            reached += 1
+            assert way_m(near, a, b) == pytest.approx(way_m(whole, a, b), abs=0.01)
+            directed = first_edge(near, a, b)
+            if a == b:
+                assert directed == -1
+                continue
+            edge = network.edges[directed // 2]
+            begin, end = ("tail", "head") if directed % 2 == 0 else ("head", "tail")
+            assert edge[begin] == a
+            rest_m = way_m(whole, int(edge[end]), b)
+            assert edge["to_m"] - edge["from_m"] + rest_m == pytest.approx(way_m(whole, a, b), abs=0.01)
+    assert reached > 2 * network.nodes
+
+
+def test_a_map_with_more_ways_than_fit_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Core(squares(4)).network
+    monkeypatch.setattr(route, "ALL_PAIRS_NODES_MAX", 0)
+    monkeypatch.setattr(route, "ENTRIES_MAX", 10)
     with pytest.raises(ValueError, match="split it into districts"):
-        build_routes(huge)
+        build_routes(network)
