@@ -194,3 +194,24 @@ def _length(stretches: list[tuple[float, float]]) -> float:
 
 def _common(one: list[tuple[float, float]], other: list[tuple[float, float]]) -> float:
     return sum(max(0.0, min(high, top) - max(low, bottom)) for low, high in one for bottom, top in other)
+
+
+def right_passes(found: Iterable[Pass], truth: Iterable[Pass]) -> list[bool]:
+    """Of each pass whether it is right: for more than half of what it says it swept its unit was there.
+
+    There is on its street, at the moments at which it says it swept. A pass without a swept metre is wrong.
+    """
+    there = defaultdict[tuple[str, str], list[tuple[float, float]]](list)
+    for one in truth:
+        there[one.unit_id, one.street_id].append((one.enter_us, one.leave_us))
+    merged = {key: _union(moments) for key, moments in there.items()}
+    return [_right_mm(one, merged.get((one.unit_id, one.street_id), [])) > one.swept_mm / 2 for one in found]
+
+
+def _right_mm(one: Pass, there: list[tuple[float, float]]) -> float:
+    """How much of a pass's swept length lies at moments in `there`."""
+    right_mm = 0.0
+    for piece in one.swept:
+        share = _common([(piece.from_us, piece.to_us)], there) / max(piece.to_us - piece.from_us, 1)
+        right_mm += share * abs(piece.to_mm - piece.from_mm)
+    return right_mm
