@@ -132,7 +132,7 @@ def plot(tables: Mapping[str, Sequence[Row]], path: Path) -> None:
     left.set_ylabel("noise, interval of fixes")
     left.invert_yaxis()
     left.set_xlabel("million fixes a second, one core")
-    right.set_xlabel("wrongly placed fixes, % of those over 10 m from a junction")
+    right.set_xlabel("fixes on a wrong edge, %")
     for axes in (left, right):
         axes.margins(x=0.14)
         axes.spines[["top", "right"]].set_visible(False)
