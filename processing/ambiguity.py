@@ -6,32 +6,38 @@ the best explanation loses by that says how sure the pass is.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from processing.lattice import OFF
 from processing.match import Match
 from processing.network import Network
 from processing.route import Routes
 from processing.viterbi import decode_between
 
 
-def rival_line(
-    network: Network,
-    routes: Routes,
-    match: Match,
-    line: int,
-    first_step: int,
-    last_step: int,
-    logp_max: float,
-) -> int:
-    """The line that explains the steps of a pass within `logp_max` of its own street, or -1.
+class Rival(NamedTuple):
+    """The line that explains a pass best after its own (-1: none does), and how much less likely it is."""
+
+    line: int
+    margin_logp: float
+
+
+NO_RIVAL = Rival(-1, math.inf)
+
+
+def rival_of(
+    network: Network, routes: Routes, match: Match, line: int, first_step: int, last_step: int
+) -> Rival:
+    """The best rival of the pass on `line` that lies between two steps of a track.
 
     Off the network is no rival: it says that the unit was on no street, not on another one.
     """
     lines = np.where(match.edge >= 0, network.edge_line[match.edge], -1)
     on = first_step + np.flatnonzero(lines[first_step : last_step + 1] == line)
     if not len(on):
-        return -1
+        return NO_RIVAL
     low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
     start = int(match.states[low]) if low < on[0] else -1
     end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
@@ -39,10 +45,7 @@ def rival_line(
     window = (network, routes, match.weights, rows, start, end)
     own_logp = decode_between(*window, -1, states)
     rival_logp = decode_between(*window, line, states)
-    if own_logp - rival_logp >= logp_max:
-        return -1
-    taken = [step for step in on if states[step - low] != OFF]
-    if 2 * len(taken) <= len(on):
-        return -1
-    edges = match.rows["edge"][taken, states[np.array(taken) - low] // 2]
-    return int(np.bincount(network.edge_line[edges]).argmax())
+    if rival_logp == -math.inf:
+        return NO_RIVAL
+    edges = match.rows["edge"][on, states[on - low] // 2]
+    return Rival(int(np.bincount(network.edge_line[edges]).argmax()), own_logp - rival_logp)

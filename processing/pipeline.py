@@ -15,7 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.ambiguity import rival_line
+from processing.ambiguity import NO_RIVAL, rival_of
 from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
 from processing.fix import Kind, Rejection, Report, ReportColumns
@@ -159,11 +159,10 @@ class Core:
         numbers = group_legs(network, legs, path, match.edge, len(self.district.streets), rules.leave_m_min)
         passes: list[Pass] = []
         for run in runs_of(network, legs, numbers, doings, Clock(at_m, fixes.time_us)):
-            rival = -1
+            rival = NO_RIVAL
             if run.swept:
-                rival = rival_line(
-                    network, routes, match, run.line, run.first_step, run.last_step, rules.ambiguous_logp
-                )
+                rival = rival_of(network, routes, match, run.line, run.first_step, run.last_step)
+            ambiguous = rival.margin_logp < rules.ambiguous_logp
             passes.append(
                 Pass(
                     unit_id=unit.unit_id,
@@ -178,7 +177,7 @@ class Core:
                     leave_mm=run.leave_mm,
                     swept=run.swept,
                     unobserved=run.unobserved,
-                    ambiguous_with=None if rival < 0 else self._line_ids[rival],
+                    ambiguous_with=self._line_ids[rival.line] if ambiguous else None,
                 )
             )
         return tuple(passes)

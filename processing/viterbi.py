@@ -165,8 +165,9 @@ def decode_between(
 ) -> float:
     """Fill `states` (n,) of rows (n,) with the likeliest ones; return their log-likelihood.
 
-    A `start_state` or `end_state` of -1 leaves that end free. No state lies on `banned_line` (-1: none),
-    but for one that is held. The rows themselves stay as they are.
+    A `start_state` or `end_state` of -1 leaves that end free. With a `banned_line` (else -1) no state lies on
+    it but for those that are held, and the unit is off the network only where it is in `states` as given:
+    a rival to that path is a path on other lines. The rows themselves stay as they are.
     """
     n = len(rows)
     back = np.empty((n, STATES), np.int8)
@@ -177,9 +178,11 @@ def decode_between(
             logp[state] = rows[i].logp[state]
             if held >= 0 and state != held:
                 logp[state] = NO_LOGP
-            elif held < 0 and state < 2 * rows[i].found:
+            elif held < 0 and banned_line >= 0 and state < 2 * rows[i].found:
                 line = network.edges[rows[i].edge[state // 2]].line
                 logp[state] = NO_LOGP if line == banned_line else logp[state]
+        if held < 0 and banned_line >= 0 and states[i] != OFF:
+            logp[OFF] = NO_LOGP
         if i == 0:
             work[0].score[:] = logp
         else:
