@@ -4,9 +4,10 @@
 
 Each line is a noise and an interval: the mean share of streets whose frequency is exactly right after a
 simulated shift, with its standard error; how many streets in a thousand are off by more than one; the share
-of swept passes that are certain, and of those, and of all, the share that is right. A pass is right where
-for more than half of what it says it swept its unit truly was on that street at that moment. With --bare the
-fixes tell time, place and equipment alone. --json writes every swept pass, for a reliability diagram.
+of swept passes that are certain; of those the share that is right, by number and by metres swept; and the
+share of all that is right. A pass is right where for more than half of what it says it swept its unit truly
+was on that street at that moment. With --bare the fixes tell time, place and equipment alone. --json writes
+every swept pass, for a reliability diagram.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from families import GRID, Shift, for_fitting, passes_of, played, read
 from processing.sweep import Pass
 from simulators.scenario import Scenario
 from simulators.score import right_passes
+from simulators.vehicle import Stay
 
 HELD_OUT = Path(__file__).parent / "held_out"
 
@@ -60,7 +62,7 @@ class Result:
     passes: tuple[Judged, ...]
 
 
-def judged(found: Iterable[Pass], truth: Iterable[Pass]) -> tuple[Judged, ...]:
+def judged(found: Iterable[Pass], stays: Iterable[Stay]) -> tuple[Judged, ...]:
     """The passes that say they swept, held against the truth."""
     swept = [one for one in found if one.swept]
     return tuple(
@@ -71,7 +73,7 @@ def judged(found: Iterable[Pass], truth: Iterable[Pass]) -> tuple[Judged, ...]:
             right=right,
             swept_m=one.swept_mm / 1_000,
         )
-        for one, right in zip(swept, right_passes(swept, truth), strict=True)
+        for one, right in zip(swept, right_passes(swept, stays), strict=True)
     )
 
 
@@ -106,7 +108,7 @@ def results(task: tuple[str, Scenario, int, bool]) -> list[Result]:
                 streets=len(off),
                 exact=off.count(0),
                 off=sum(one > 1 for one in off),
-                passes=judged(passes, shift.truth),
+                passes=judged(passes, shift.stays),
             )
         )
     return out
@@ -118,17 +120,22 @@ def line(rows: list[Result]) -> str:
     error = statistics.stdev(shares) / len(shares) ** 0.5 if len(shares) > 1 else float("nan")
     passes = [one for row in rows for one in row.passes]
     certain = [one for one in passes if not one.ambiguous]
+    right = [one for one in certain if one.right]
     off = 1_000 * sum(row.off for row in rows) / sum(row.streets for row in rows)
     return (
         f"{rows[0].family:10} {rows[0].sigma_m:3.0f} m {rows[0].every_s:4.0f} s"
         f"   {statistics.mean(shares):.4f} ± {error:.4f}   {off:8.2f}   {_share(certain, passes):7.4f}"
-        f"   {_share([one for one in certain if one.right], certain):13.4f}"
+        f"   {_share(right, certain):13.4f}   {_metres(right) / max(_metres(certain), 1e-9):9.4f}"
         f"   {_share([one for one in passes if one.right], passes):9.4f}"
     )
 
 
 def _share(some: list[Judged], of: list[Judged]) -> float:
     return len(some) / max(len(of), 1)
+
+
+def _metres(some: list[Judged]) -> float:
+    return sum(one.swept_m for one in some)
 
 
 def chosen(names: list[str]) -> dict[str, Scenario]:
@@ -167,7 +174,9 @@ def main() -> None:
     tasks = [(name, families[name], seed, args.bare) for name in families for seed in seeds]
     began_s = time.monotonic()
     everything: list[Result] = []
-    print("family     noise  every   exactly right      off in 1000   certain   certain right   all right")
+    print(
+        "family     noise  every   exactly right      off in 1000   certain   certain right   by metres   all right"
+    )
     for rows in played_all(tasks, args.jobs):
         everything += rows
         if rows[0].seed == seeds[-1]:

@@ -20,6 +20,7 @@ from simulators.district import generate
 from simulators.receiver import Reception
 from simulators.roads import Roads
 from simulators.scenario import Scenario, load_scenario, true_shift, with_seed
+from simulators.vehicle import Stay
 from swept.playing import district_and_plan
 from swept.settings import configs_folder
 
@@ -43,6 +44,7 @@ class Shift:
 
     place: Place
     truth: tuple[Pass, ...]
+    stays: tuple[Stay, ...]
     measured: dict[tuple[float, float], dict[str, ReportColumns]]
 
 
@@ -78,7 +80,7 @@ def played(scenario: Scenario, seed: int, *, bare: bool = False) -> Shift:
             key: {unit_id: stripped(columns) for unit_id, columns in units.items()}
             for key, units in measured.items()
         }
-    return Shift(place, true.passes, measured)
+    return Shift(place, true.passes, true.stays, measured)
 
 
 def stripped(columns: ReportColumns) -> ReportColumns:

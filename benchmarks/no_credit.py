@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -47,6 +48,8 @@ SHIFTS_PER_DISTRICT = 25
 CLOSE_SHARE = 0.6
 STOP_SHARE, TURN_SHARE, BRUSH_SHARE = 0.15, 0.05, 0.85
 LATERAL_M = (1.5, 4.0)
+#: What devices tell, and what they are under in shifts with even and with odd seeds.
+TELLS, SKIES = ("everything", "time and place"), ("open sky", "walls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +157,23 @@ def credit(core: Core, units: dict[str, ReportColumns], alleys: frozenset[str]) 
     )
 
 
-def in_district(task: tuple[int, int]) -> tuple[Credit, Credit]:
-    """Shifts with these seeds in one district: with what devices tell, and without."""
+def in_district(task: tuple[int, int]) -> dict[tuple[str, str], Credit]:
+    """Shifts with these seeds in one district, by what devices tell and what they are under."""
     first_seed, shifts = task
     district = parse_district(generate(900_000 + first_seed, "avenues"))
     core, roads = Core(district), Roads(district)
     alleys = close_alleys(roads)
     sweepers = tuple(unit for unit in district.units if unit.profile.profile_id == "sweeper")[:UNITS]
-    told, bare = Credit(), Credit()
+    found = dict.fromkeys(product(TELLS, SKIES), Credit())
     for seed in range(first_seed, first_seed + shifts):
         units = sensed(roads, sweepers, seed)
-        told += credit(core, units, alleys)
-        bare += credit(core, {name: stripped(columns) for name, columns in units.items()}, alleys)
-    return told, bare
+        bare = {name: stripped(columns) for name, columns in units.items()}
+        for tells, columns in zip(TELLS, (units, bare), strict=True):
+            found[tells, SKIES[seed % 2]] += credit(core, columns, alleys)
+    return found
 
 
-def all_districts(tasks: list[tuple[int, int]], jobs: int) -> Iterator[tuple[Credit, Credit]]:
+def all_districts(tasks: list[tuple[int, int]], jobs: int) -> Iterator[dict[tuple[str, str], Credit]]:
     """The credits of all tasks, from so many processes."""
     if jobs == 1:
         yield from map(in_district, tasks)
@@ -189,16 +193,18 @@ def main() -> None:
     starts = range(args.seed, end, SHIFTS_PER_DISTRICT)
     tasks = [(start, min(SHIFTS_PER_DISTRICT, end - start)) for start in starts]
     began_s = time.monotonic()
-    told, bare = Credit(), Credit()
-    for one, other in all_districts(tasks, args.jobs):
-        told, bare = told + one, bare + other
-    print("devices tell     shifts  street-days  certain credits  credits  per 1000  swept passes")
-    for name, row in (("all", told), ("place and time", bare)):
-        rate = 1_000 * row.credited / max(row.street_days, 1)
-        print(
-            f"{name:15} {row.shifts:7} {row.street_days:12,} {row.certain:16} {row.credited:8}"
-            f" {rate:9.3f} {row.passes:13,}"
-        )
+    total = dict.fromkeys(product(TELLS, SKIES), Credit())
+    for found in all_districts(tasks, args.jobs):
+        total = {key: total[key] + found[key] for key in total}
+    print("devices tell    under       shifts  street-days  certain credits  credits  per 1000  swept passes")
+    for tells in TELLS:
+        rows = {sky: total[tells, sky] for sky in SKIES}
+        for sky, row in (*rows.items(), ("both", sum(rows.values(), Credit()))):
+            rate = 1_000 * row.credited / max(row.street_days, 1)
+            print(
+                f"{tells:15} {sky:11} {row.shifts:6} {row.street_days:12,} {row.certain:16} {row.credited:8}"
+                f" {rate:9.3f} {row.passes:13,}"
+            )
     print(f"seeds {args.seed} to {end - 1}, {time.monotonic() - began_s:.0f} s")
 
 

@@ -32,7 +32,7 @@ from simulators.itinerary import Driving, Itinerary, Tour, automatic_rounds, swa
 from simulators.map_error import MapError
 from simulators.receiver import Reception, Sky, measure, sense
 from simulators.roads import Roads
-from simulators.vehicle import Gait, Motion, drive, true_passes
+from simulators.vehicle import Gait, Motion, Stay, drive, true_passes, true_stays
 from simulators.walls import Walls
 
 DAY_S = 86_400
@@ -137,6 +137,11 @@ class TrueShift:
     def passes(self) -> tuple[Pass, ...]:
         """The true passes of all units."""
         return tuple(one for outing in self.outings for one in outing.passes)
+
+    @property
+    def stays(self) -> tuple[Stay, ...]:
+        """When which unit was on which street."""
+        return tuple(one for outing in self.outings for one in true_stays(outing.motion, self.roads))
 
     def sensed(self, reception: Reception | None = None) -> dict[str, ReportColumns]:
         """What each unit measured, as if all had arrived: much faster than to send and decode it."""

@@ -19,6 +19,7 @@ from processing.geodesy import LocalProjection
 from processing.linear_reference import reference
 from processing.service_day import service_day
 from processing.sweep import Pass
+from simulators.vehicle import Stay
 
 #: Swept stretches of a street in metres, from and to in any order.
 Stretches = Iterable[tuple[float, float]]
@@ -196,14 +197,14 @@ def _common(one: list[tuple[float, float]], other: list[tuple[float, float]]) ->
     return sum(max(0.0, min(high, top) - max(low, bottom)) for low, high in one for bottom, top in other)
 
 
-def right_passes(found: Iterable[Pass], truth: Iterable[Pass]) -> list[bool]:
+def right_passes(found: Iterable[Pass], stays: Iterable[Stay]) -> list[bool]:
     """Of each pass whether it is right: for more than half of what it says it swept its unit was there.
 
     There is on its street, at the moments at which it says it swept. A pass without a swept metre is wrong.
     """
     there = defaultdict[tuple[str, str], list[tuple[float, float]]](list)
-    for one in truth:
-        there[one.unit_id, one.street_id].append((one.enter_us, one.leave_us))
+    for stay in stays:
+        there[stay.unit_id, stay.street_id].append((stay.from_us, stay.to_us))
     merged = {key: _union(moments) for key, moments in there.items()}
     return [_right_mm(one, merged.get((one.unit_id, one.street_id), [])) > one.swept_mm / 2 for one in found]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,15 @@ class Motion:
     speed_mps: NDArray[np.float64]
     measure_m: NDArray[np.float64]
     leg: NDArray[np.int64]
+
+
+class Stay(NamedTuple):
+    """A unit truly was on a street, moving or standing, with or without its equipment."""
+
+    unit_id: str
+    street_id: str
+    from_us: int
+    to_us: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +188,18 @@ def states(motion: Motion, roads: Roads, t_us: NDArray[np.int64]) -> States:
 def in_band(speed_kmh: NDArray[np.float64], profile: UnitProfile) -> NDArray[np.bool_]:
     """Whether speeds lie in the work band: above its lower and up to its upper bound."""
     return (speed_kmh > profile.work_kmh_min) & (speed_kmh <= profile.work_kmh_max)
+
+
+def true_stays(motion: Motion, roads: Roads) -> tuple[Stay, ...]:
+    """When the unit was on which street; it stays on a leg's line until it departs on the next."""
+    first = np.flatnonzero(np.diff(motion.leg, prepend=-1))
+    depart_us = motion.start_us + np.rint(motion.depart_s[first] * US).astype(np.int64)
+    bounds_us = [motion.start_us, *depart_us[1:].tolist(), motion.end_us]
+    return tuple(
+        Stay(motion.unit.unit_id, roads.lines[leg.line].line.line_id, from_us, to_us)
+        for leg, (from_us, to_us) in zip(motion.legs, pairwise(bounds_us), strict=True)
+        if roads.lines[leg.line].is_street and from_us < motion.end_us
+    )
 
 
 def true_passes(motion: Motion, roads: Roads) -> tuple[Pass, ...]:

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 
 import pytest
 
-from simulators.scenario import Run, Scenario, play
-from simulators.score import Figure, score, true_figures
+from processing.sweep import Pass, Piece
+from simulators.itinerary import Driving
+from simulators.scenario import Run, Scenario, play, true_shift
+from simulators.score import Figure, right_passes, score, true_figures
+from simulators.vehicle import Stay
 from tests.unit.simulators.grid import grid
 
 DAY = date(2026, 6, 1)
@@ -72,3 +76,35 @@ def test_another_day_has_other_truth(run: Run) -> None:
     result = score(run.district, run.truth_passes, {}, date(2026, 6, 2))
     assert result.exact_share == 1.0
     assert result.true_m == 0.0
+
+
+def test_true_passes_are_right_and_those_on_another_street_or_of_another_unit_are_wrong() -> None:
+    shift = true_shift(grid(), Scenario(driving=Driving(breaks=2, half_share=0.2)))
+    swept = [one for one in shift.passes if one.swept]
+    assert all(right_passes(swept, shift.stays))
+    others = [replace(one, unit_id="somebody else") for one in swept]
+    assert not any(right_passes(others, shift.stays))
+    streets = {one.street_id for one in swept}
+    moved = [replace(one, street_id=min(streets - {one.street_id})) for one in swept]
+    assert not any(right_passes(moved, shift.stays))
+
+
+def test_a_unit_that_stands_at_a_streets_end_is_still_on_it() -> None:
+    shift = true_shift(grid(), Scenario(driving=Driving(breaks=3, break_s=900.0)))
+    for outing in shift.outings:
+        stays = [one for one in shift.stays if one.unit_id == outing.motion.unit.unit_id]
+        assert all(one.from_us < one.to_us for one in stays)
+        assert all(a.to_us <= b.from_us for a, b in pairwise(stays))
+        stood_us = max(one.to_us - one.from_us for one in stays)
+        assert stood_us > 600 * 1_000_000
+
+
+def test_a_pass_is_right_where_its_unit_was_there_for_more_than_half_of_the_swept_length() -> None:
+    pieces = (Piece(0, 60_000, 400, 1_000), Piece(60_000, 90_000, 1_000, 1_300))
+    found = Pass("u", 0, 0, "s", "sweeping", 1, 0, 1_300, 0, 90_000, pieces)
+    assert right_passes([found], [Stay("u", "s", 0, 1_000)]) == [True]
+    assert right_passes([found], [Stay("u", "s", 0, 800)]) == [False]
+    assert right_passes([found], [Stay("u", "s", 0, 860)]) == [True]
+    assert right_passes([found], [Stay("u", "s", 0, 600), Stay("u", "s", 400, 600)]) == [False]
+    assert right_passes([found], []) == [False]
+    assert right_passes([replace(found, swept=())], [Stay("u", "s", 0, 1_300)]) == [False]
