@@ -41,11 +41,11 @@ def rival_of(
     low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
     start = int(match.states[low]) if low < on[0] else -1
     end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
-    rows, states = match.rows[low:high], np.empty(high - low, dtype=np.int64)
-    window = (network, routes, match.weights, rows, start, end)
+    states = np.empty(high - low, dtype=np.int64)
+    window = (network, routes, match.weights, match.window(low, high), start, end)
     own_logp = decode_between(*window, -1, states)
     rival_logp = decode_between(*window, line, states)
     if rival_logp == -math.inf:
         return NO_RIVAL
-    edges = match.rows["edge"][on, states[on - low] // 2]
+    edges = match.candidates["edge"][on, states[on - low] // 2]
     return Rival(int(np.bincount(network.edge_line[edges]).argmax()), own_logp - rival_logp)

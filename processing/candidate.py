@@ -14,22 +14,31 @@ from processing.network import CELL_M, Network
 CANDIDATES_MAX = 8
 
 
+#: A place near a fix, the nearest on its edge: how far off it lies, split in how far the fix lies to the right of
+#: the line, seen along its measure, and how far beyond an end or a bend; and the line's direction there.
+CANDIDATE = np.dtype(
+    [
+        ("measure_m", "f8"),
+        ("edge", "i4"),
+        ("distance_m", "f4"),
+        ("offset_m", "f4"),
+        ("beyond_m", "f4"),
+        ("east", "f4"),
+        ("north", "f4"),
+    ],
+    align=True,
+)
+
+
 @njit(cache=True, nogil=True)
 def find_candidates(
-    network: Network,
-    x_m: float,
-    y_m: float,
-    radius_m: float,
-    edges: NDArray[np.int32],
-    measures_m: NDArray[np.float64],
-    distances_m: NDArray[np.float64],
-    headings_deg: NDArray[np.float64],
+    network: Network, x_m: float, y_m: float, radius_m: float, candidates: NDArray[np.void]
 ) -> int:
-    """Fill the arrays (k,) with the k nearest edges within the radius, one place on each; return how many.
+    """Fill `candidates` (k,), nearest first, with the k nearest edges within the radius; return how many.
 
-    Nearest first, ties by edge. `headings_deg` is that of the line's measure, clockwise from north.
+    One place on each edge; ties go to the lower edge.
     """
-    k_max, found = len(edges), 0
+    k_max, found = len(candidates), 0
     first_column = max(0, math.floor((x_m - radius_m - network.grid_x_m) / CELL_M))
     last_column = min(network.grid_columns - 1, math.floor((x_m + radius_m - network.grid_x_m) / CELL_M))
     first_row = max(0, math.floor((y_m - radius_m - network.grid_y_m) / CELL_M))
@@ -43,31 +52,41 @@ def find_candidates(
         for i in range(low, high):
             s = network.segments[i]
             px, py = x_m - s.x_m, y_m - s.y_m
-            gone_m = min(s.length_m, max(0.0, px * s.east + py * s.north))
-            dx, dy = px - gone_m * s.east, py - gone_m * s.north
-            distance_m = math.sqrt(dx * dx + dy * dy)
+            along_m = px * s.east + py * s.north
+            gone_m = min(s.length_m, max(0.0, along_m))
+            offset_m, beyond_m = px * s.north - py * s.east, abs(along_m - gone_m)
+            distance_m = float(np.float32(math.sqrt(offset_m * offset_m + beyond_m * beyond_m)))
             if distance_m > radius_m:
                 continue
             # Where this edge stands already, or else where it would go at the end.
             place, edge = found, s.edge
             for j in range(found):
-                if edges[j] == edge:
+                if candidates[j].edge == edge:
                     place = j
                     break
-            if place < found and distances_m[place] <= distance_m:
+            if place < found and candidates[place].distance_m <= distance_m:
                 continue
             if place == found:
                 if found < k_max:
                     found += 1
-                elif (distance_m, edge) >= (distances_m[found - 1], edges[found - 1]):
-                    continue
                 else:
                     place = found - 1
-            while place > 0 and (distance_m, edge) < (distances_m[place - 1], edges[place - 1]):
-                edges[place], measures_m[place] = edges[place - 1], measures_m[place - 1]
-                distances_m[place], headings_deg[place] = distances_m[place - 1], headings_deg[place - 1]
+                    last = candidates[place]
+                    if not _comes_before(distance_m, edge, last.distance_m, last.edge):
+                        continue
+            while place > 0:
+                other = candidates[place - 1]
+                if not _comes_before(distance_m, edge, other.distance_m, other.edge):
+                    break
+                candidates[place] = candidates[place - 1]
                 place -= 1
-            edges[place], distances_m[place] = edge, distance_m
-            measures_m[place] = s.from_m + gone_m
-            headings_deg[place] = s.heading_deg
+            candidate = candidates[place]
+            candidate.edge, candidate.measure_m = edge, s.from_m + gone_m
+            candidate.distance_m, candidate.offset_m, candidate.beyond_m = distance_m, offset_m, beyond_m
+            candidate.east, candidate.north = s.east, s.north
     return found
+
+
+@njit(cache=True, nogil=True)
+def _comes_before(one_m: float, one_edge: int, other_m: float, other_edge: int) -> bool:
+    return one_m < other_m or (one_m == other_m and one_edge < other_edge)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.candidate import find_candidates
+from processing.candidate import CANDIDATE, find_candidates
 from processing.datum import to_wgs84, wgs84_to_bd09, wgs84_to_gcj02
 from processing.geodesy import LocalProjection
 from processing.network import Network
@@ -53,8 +53,8 @@ def suspected_datum(
 @njit(cache=True, nogil=True)
 def _near(network: Network, x_m: NDArray[np.float64], y_m: NDArray[np.float64]) -> float:
     """The share of places with a line nearby."""
-    edge, measure, distance, heading = np.zeros(1, np.int32), np.zeros(1), np.zeros(1), np.zeros(1)
+    nearest = np.zeros(1, dtype=CANDIDATE)
     found = 0
     for i in range(len(x_m)):
-        found += find_candidates(network, x_m[i], y_m[i], NEAR_M, edge, measure, distance, heading)
+        found += find_candidates(network, x_m[i], y_m[i], NEAR_M, nearest)
     return found / len(x_m)

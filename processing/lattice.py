@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.candidate import CANDIDATES_MAX, find_candidates
-from processing.emission import emission_logp
+from processing.candidate import CANDIDATE, CANDIDATES_MAX, find_candidates
+from processing.emission import beyond_logp, heading_logp
 from processing.network import Network
 
 #: The state off the network, and how many states there are.
@@ -24,8 +24,9 @@ STATES = OFF + 1
 
 #: A step. `fix` counts the track's fixes from 0. `driven_m` is what the unit says it drove since the step
 #: before (NaN: not told), `straight_m` the straight line, `travelled_m` the sum of straight lines. `logp` is
-#: each state's emission, minus infinity where there is no such state; `back` the state of the step before
-#: from which it is reached best, -1 from none.
+#: what each state's place and heading say, minus infinity where there is no such state; what its offset says
+#: depends on the state before. `back` is the state of the step before from which it is reached best, -1 from
+#: none.
 ROW = np.dtype(
     [
         ("fix", "i8"),
@@ -37,23 +38,19 @@ ROW = np.dtype(
         ("driven_m", "f8"),
         ("travelled_m", "f8"),
         ("found", "i8"),
-        ("measure_m", "f8", (CANDIDATES_MAX,)),
-        ("logp", "f8", (STATES,)),
-        ("edge", "i4", (CANDIDATES_MAX,)),
+        ("logp", "f4", (STATES,)),
         ("back", "i1", (STATES,)),
     ],
     align=True,
 )
 
-#: What a step of the recursion works on: each state's log-likelihood, that of the row before, the states in
-#: order of it, and how far off a row's candidates lie and which way they lead.
+#: What a step of the recursion works on: each state's log-likelihood, that of the row before, and the states in
+#: order of it.
 WORK = np.dtype(
     [
         ("score", "f8", (STATES,)),
         ("before", "f8", (STATES,)),
         ("order", "i8", (STATES,)),
-        ("distance_m", "f8", (CANDIDATES_MAX,)),
-        ("heading_deg", "f8", (CANDIDATES_MAX,)),
     ],
     align=True,
 )
@@ -89,9 +86,13 @@ TIP = np.dtype(
 
 
 class Lattice(NamedTuple):
-    """All that a unit's matching knows: `rows` (n,), `work` (1,) and `tip` (1,) of the dtypes above."""
+    """All that a unit's matching knows.
+
+    `rows` (n,), `work` (1,) and `tip` (1,) are of the dtypes above, `candidates` (n, k) of `CANDIDATE`.
+    """
 
     rows: NDArray[np.void]
+    candidates: NDArray[np.void]
     work: NDArray[np.void]
     tip: NDArray[np.void]
 
@@ -102,6 +103,9 @@ class Weights(NamedTuple):
     sigma_m: float
     sigma_m_min: float
     sigma_m_max: float
+    map_m: float
+    white_m: float
+    noise_s: float
     candidate_radius_m: float
     heading_sigma_deg: float
     heading_speed_kmh_min: float
@@ -123,43 +127,28 @@ def new_lattice(rows: int) -> Lattice:
     """The lattice of a track that begins, with room for so many rows."""
     tip = np.zeros(1, dtype=TIP)
     tip["blocks"] = -1
-    return Lattice(np.zeros(rows, dtype=ROW), np.zeros(1, dtype=WORK), tip)
+    candidates = np.zeros((rows, CANDIDATES_MAX), dtype=CANDIDATE)
+    return Lattice(np.zeros(rows, dtype=ROW), candidates, np.zeros(1, dtype=WORK), tip)
 
 
 @njit(cache=True, nogil=True)
-def put_candidates(
-    network: Network,
-    weights: Weights,
-    rows: NDArray[np.void],
-    i: int,
-    heading_deg: float,
-    work: NDArray[np.void],
-) -> None:
-    """Fill row i, whose place is set, with its candidates and their emissions."""
-    row, distances_m, headings_deg = rows[i], work[0].distance_m, work[0].heading_deg
+def put_candidates(network: Network, weights: Weights, lattice: Lattice, i: int, heading_deg: float) -> None:
+    """Fill row i, whose place is set, with its candidates and with what their places and headings say."""
+    row, candidates = lattice.rows[i], lattice.candidates[i]
     # Beyond five sigma leaving the network is always likelier, and a place there never wins.
     radius_m = min(weights.candidate_radius_m, 5.0 * row.sigma_m)
-    found = find_candidates(
-        network,
-        row.x_m,
-        row.y_m,
-        radius_m,
-        row.edge,
-        row.measure_m,
-        distances_m,
-        headings_deg,
-    )
+    found = find_candidates(network, row.x_m, row.y_m, radius_m, candidates)
     row.found = found
     logp = row.logp
     logp[2 * found :] = -math.inf
     logp[OFF] = weights.off_logp
     for k in range(found):
-        distance_m, ahead_deg = distances_m[k], headings_deg[k]
-        logp[2 * k] = emission_logp(
-            distance_m, row.sigma_m, heading_deg, ahead_deg, weights.heading_sigma_deg
-        )
+        place = candidates[k]
+        own_logp = beyond_logp(place.beyond_m, row.sigma_m)
+        ahead_deg = math.degrees(math.atan2(place.east, place.north))
+        logp[2 * k] = own_logp + heading_logp(heading_deg, ahead_deg, weights.heading_sigma_deg)
         logp[2 * k + 1] = -math.inf
-        if not network.edges[row.edge[k]].oneway:
-            logp[2 * k + 1] = emission_logp(
-                distance_m, row.sigma_m, heading_deg, ahead_deg + 180.0, weights.heading_sigma_deg
+        if not network.edges[place.edge].oneway:
+            logp[2 * k + 1] = own_logp + heading_logp(
+                heading_deg, ahead_deg + 180.0, weights.heading_sigma_deg
             )

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from processing.candidate import CANDIDATE, CANDIDATES_MAX
 from processing.lattice import LAG_ROWS_MAX, OFF, ROW, TIP, WORK, Lattice, Weights, new_lattice
 from processing.match import TrackFixes, close_track, take_fixes
 from processing.network import Network
@@ -23,7 +24,8 @@ from processing.viterbi import meeting
 ROWS_MIN = 32
 #: Fixes taken in one go. Each makes two rows at most, so that these fit beside what may be unsettled.
 CHUNK = 8
-STATE_BYTES_MAX = 2 * LAG_ROWS_MAX * ROW.itemsize + WORK.itemsize + TIP.itemsize
+ROW_BYTES = ROW.itemsize + CANDIDATES_MAX * CANDIDATE.itemsize
+STATE_BYTES_MAX = 2 * LAG_ROWS_MAX * ROW_BYTES + WORK.itemsize + TIP.itemsize
 
 
 class Settled(NamedTuple):
@@ -73,10 +75,11 @@ def _with_room(lattice: Lattice, rows: int) -> Lattice:
     # The last row is needed for the step to the next.
     done = int(min(tip["settled"], tip["rows"] - 1) - tip["dropped"])
     held -= done
-    grown = np.zeros(size if 2 * (held + rows) <= size else 2 * size, dtype=ROW)
-    grown[:held] = lattice.rows[done : done + held]
+    grown = new_lattice(size if 2 * (held + rows) <= size else 2 * size)
+    grown.rows[:held] = lattice.rows[done : done + held]
+    grown.candidates[:held] = lattice.candidates[done : done + held]
     tip["dropped"] += done
-    return lattice._replace(rows=grown)
+    return Lattice(grown.rows, grown.candidates, lattice.work, lattice.tip)
 
 
 def _room_for(lattice: Lattice) -> Settled:
@@ -101,7 +104,8 @@ def _settle(lattice: Lattice, row: int, state: int, out: Settled) -> int:
         j = i - low
         out.fix[j], out.edge[j], out.direction[j], out.measure_m[j] = rows[i].fix, -1, state % 2, np.nan
         if state != OFF:
-            out.edge[j], out.measure_m[j] = rows[i].edge[state // 2], rows[i].measure_m[state // 2]
+            place = lattice.candidates[i, state // 2]
+            out.edge[j], out.measure_m[j] = place.edge, place.measure_m
         state = rows[i].back[state]
     tip.settled = tip.dropped + row + 1
     return int(row + 1 - low)

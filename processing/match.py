@@ -23,7 +23,7 @@ from processing.lattice import BLOCK_ROWS_MAX, LAG_BLOCKS, OFF, Lattice, Weights
 from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
-from processing.viterbi import advance, keep_best_at, trace_back
+from processing.viterbi import advance, begin, keep_best_at, trace_back
 
 STEP_S_MAX = 60.0
 #: However little the receiver tells, an alley must not pass by between two steps.
@@ -57,9 +57,13 @@ class TrackFixes(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The decoded track: `rows` (m,) of dtype `ROW` are its steps; `edge` (m,) is -1 off the network."""
+    """The decoded track: `rows` (m,) are its steps, with the `candidates` (m, k) of each, as in a lattice.
+
+    `edge` (m,) is -1 off the network.
+    """
 
     rows: NDArray[np.void]
+    candidates: NDArray[np.void]
     weights: Weights
     states: NDArray[np.int64]
     edge: NDArray[np.int64]
@@ -72,6 +76,11 @@ class Match(NamedTuple):
         fixes: NDArray[np.int64] = self.rows["fix"]
         return fixes
 
+    def window(self, low: int, high: int) -> Lattice:
+        """The lattice of the steps [low, high)."""
+        room = new_lattice(0)
+        return Lattice(self.rows[low:high], self.candidates[low:high], room.work, room.tip)
+
 
 def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
     """The model's parameters for a kind of unit."""
@@ -80,6 +89,9 @@ def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
         sigma_m=rules.sigma_m,
         sigma_m_min=rules.sigma_m_min,
         sigma_m_max=rules.sigma_m_max,
+        map_m=rules.map_m,
+        white_m=rules.white_m,
+        noise_s=rules.noise_s,
         candidate_radius_m=rules.candidate_radius_m,
         heading_sigma_deg=rules.heading_sigma_deg,
         heading_speed_kmh_min=rules.heading_speed_kmh_min,
@@ -106,22 +118,22 @@ def _put_row(
     lattice: Lattice,
 ) -> None:
     """Make the tip's fix the next row, and step the recursion to it."""
-    rows, work, tip = lattice.rows, lattice.work, lattice.tip[0]
+    rows, tip = lattice.rows, lattice.tip[0]
     i = tip.rows - tip.dropped
     row = rows[i]
     row.fix, row.time_us, row.x_m, row.y_m = tip.fixes - 1, tip.time_us, tip.x_m, tip.y_m
     row.sigma_m, row.driven_m = tip.sigma_m, tip.driven_m
     row.straight_m, row.travelled_m = 0.0, 0.0
     heading_deg = tip.heading_deg if tip.speed_kmh >= weights.heading_speed_kmh_min else math.nan
-    put_candidates(network, weights, rows, i, heading_deg, work)
+    put_candidates(network, weights, lattice, i, heading_deg)
     if tip.rows == 0:
-        work[0].score[:] = row.logp
+        begin(weights, lattice, i, row.logp, lattice.work[0].score)
         row.back[:] = -1
     else:
         last = rows[i - 1]
         row.straight_m = math.hypot(row.x_m - last.x_m, row.y_m - last.y_m)
         row.travelled_m = last.travelled_m + row.straight_m
-        advance(network, routes, weights, rows, i, row.logp, row.back, work)
+        advance(network, routes, weights, lattice, i, row.logp, row.back)
     tip.rows += 1
     tip.driven_m, tip.is_row = 0.0, 1
     _bound_lag(weights, lattice)
@@ -164,7 +176,7 @@ def take_fixes(
     for i in range(low, high):
         told_m = fixes.accuracy_m[i]
         sigma_m = weights.sigma_m if math.isnan(told_m) else told_m
-        sigma_m = min(weights.sigma_m_max, max(weights.sigma_m_min, sigma_m))
+        sigma_m = math.hypot(min(weights.sigma_m_max, max(weights.sigma_m_min, sigma_m)), weights.map_m)
         first, changed, moved, waited = tip.fixes == 0, False, False, False
         if not first:
             gap_s = (fixes.time_us[i] - tip.time_us) * 1e-6
@@ -206,8 +218,8 @@ def write_way(match: Match, low: int, high: int, state: int) -> None:
         state = match.states[i]
         match.edge[i], match.direction[i], match.measure_m[i] = -1, state % 2, math.nan
         if state != OFF:
-            match.edge[i] = match.rows[i].edge[state // 2]
-            match.measure_m[i] = match.rows[i].measure_m[state // 2]
+            place = match.candidates[i, state // 2]
+            match.edge[i], match.measure_m[i] = place.edge, place.measure_m
 
 
 @njit(cache=True, nogil=True)
@@ -225,10 +237,13 @@ def match_track(
     n = len(fixes.time_us)
     lattice = new_lattice(n)
     states, edge, direction = np.empty((3, n), dtype=np.int64)
-    room = Match(lattice.rows, weights_of(profile, rules), states, edge, direction, np.empty(n))
+    room = Match(
+        lattice.rows, lattice.candidates, weights_of(profile, rules), states, edge, direction, np.empty(n)
+    )
     count = _match(network, routes, fixes, lattice, room)
     return Match(
         lattice.rows[:count],
+        lattice.candidates[:count],
         room.weights,
         states[:count],
         edge[:count],

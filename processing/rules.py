@@ -33,6 +33,9 @@ class Rules:
     sigma_m: float = 8.0
     sigma_m_min: float = 3.0
     sigma_m_max: float = 30.0
+    map_m: float = 2.0
+    white_m: float = 1.5
+    noise_s: float = 30.0
     heading_sigma_deg: float = 30.0
     heading_speed_kmh_min: float = 3.0
     step_sigmas: float = 2.0

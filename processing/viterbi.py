@@ -1,8 +1,8 @@
 """Viterbi: the likeliest sequence of states through a lattice (Viterbi 1967; hidden Markov model).
 
 A step may also break: the unit is somewhere that no way leads to, which costs as much as leaving the network
-and coming back. So a state that is less likely than another by more than a break can never win, and is left
-out. Ties go to the likelier, then the lower state before, so that every machine decodes alike.
+and coming back. So a state that is less likely than another by more than a break, and what a break may lead
+to, can never win, and is left out. Ties go to the likelier, then the lower state before, so that every machine decodes alike.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.lattice import OFF, STATES, WORK, Weights
+from processing.emission import offset_logp
+from processing.lattice import OFF, STATES, Lattice, Weights
 from processing.network import Network
 from processing.route import Routes
 from processing.transition import Drivable, connect, expected_length_m, place_on
@@ -52,51 +53,75 @@ def _sort_likeliest_first(score: NDArray[np.float64], below: float, order: NDArr
 
 
 @njit(cache=True, nogil=True)
+def begin(
+    weights: Weights, lattice: Lattice, i: int, logp: NDArray[np.float32], score: NDArray[np.float64]
+) -> None:
+    """The score of the states of row i, the first, whose own emissions are `logp`."""
+    for state in range(STATES):
+        score[state] = logp[state]
+        if state < OFF and logp[state] > NO_LOGP:
+            offset_m = lattice.candidates[i, state // 2].offset_m
+            sigma_m = lattice.rows[i].sigma_m
+            score[state] += offset_logp(offset_m, 0.0, 0.0, 0.0, sigma_m, weights.white_m)
+
+
+@njit(cache=True, nogil=True)
 def advance(
     network: Network,
     routes: Routes,
     weights: Weights,
-    rows: NDArray[np.void],
+    lattice: Lattice,
     i: int,
-    logp: NDArray[np.float64],
+    logp: NDArray[np.float32],
     back: NDArray[np.int8],
-    work: NDArray[np.void],
 ) -> None:
-    """One step of the recursion: the score and `back` of the states of row i, whose emissions are `logp`.
+    """One step of the recursion: the score and `back` of the states of row i, whose own emissions are `logp`.
 
-    On entry `work` (1,) holds the score of the row before. No transition adds to the likelihood, so states are tried
+    On entry the lattice holds the score of the row before. Nothing adds to the likelihood, so states are tried
     likeliest first, and those that were less likely before than the best so far is now can't win.
     """
-    last, row = rows[i - 1], rows[i]
-    score, before, order = work[0].score, work[0].before, work[0].order
+    last, row = lattice.rows[i - 1], lattice.rows[i]
+    places_a, places_b = lattice.candidates[i - 1], lattice.candidates[i]
+    score, before, order = lattice.work[0].score, lattice.work[0].before, lattice.work[0].order
     before[:] = score
-    n = _sort_likeliest_first(before, -weights.break_logp, order)
     dt_s = (row.time_us - last.time_us) * 1e-6
-    drivable = drivable_by(weights, dt_s, expected_length_m(row.driven_m, row.straight_m), row.sigma_m)
-    highest = NO_LOGP
+    kept_max, sigma_m, white_m = math.exp(-dt_s / weights.noise_s), row.sigma_m, weights.white_m
+    drivable = drivable_by(weights, dt_s, expected_length_m(row.driven_m, row.straight_m), sigma_m)
+    # What is the least likely that a break may lead to: how much a state can make good against the best.
+    worst = 0.0
+    for k in range(row.found):
+        worst = min(worst, offset_logp(places_b[k].offset_m, 0.0, 0.0, kept_max, sigma_m, white_m))
+    n = _sort_likeliest_first(before, -weights.break_logp - worst, order)
     for b in range(STATES):
         score[b], back[b] = NO_LOGP, -1
-        if n == 0 or logp[b] == NO_LOGP or before[order[0]] + logp[b] < highest + weights.break_logp:
+        if n == 0 or logp[b] == NO_LOGP:
             continue
         best, best_a = NO_LOGP, -1
-        k = b // 2 if b < OFF else 0
-        to = place_on(network, row.edge[k], b % 2, row.measure_m[k])
+        place_b = places_b[b // 2 if b < OFF else 0]
+        to = place_on(network, place_b.edge, b % 2, place_b.measure_m)
+        anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
         for j in range(n):
             a = order[j]
             if before[a] <= best:
                 break
             if a == OFF and b == OFF:
                 step_logp = 0.0
-            elif OFF in (a, b):
+            elif b == OFF:
                 step_logp = weights.switch_logp
+            elif a == OFF:
+                step_logp = weights.switch_logp + anew
             else:
-                at = place_on(network, last.edge[a // 2], a % 2, last.measure_m[a // 2])
+                place_a = places_a[a // 2]
+                at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
                 step_logp, _, _ = connect(routes, at, to, drivable)
-                step_logp = max(step_logp, weights.break_logp)
+                if before[a] + step_logp <= best and before[a] + weights.break_logp + anew <= best:
+                    continue
+                kept = kept_max * (place_a.east * place_b.east + place_a.north * place_b.north)
+                step_logp += offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
+                step_logp = max(step_logp, weights.break_logp + anew)
             if before[a] + step_logp > best:
                 best, best_a = before[a] + step_logp, a
         score[b], back[b] = best + logp[b], best_a
-        highest = max(highest, score[b])
 
 
 @njit(cache=True, nogil=True)
@@ -157,21 +182,21 @@ def decode_between(
     network: Network,
     routes: Routes,
     weights: Weights,
-    rows: NDArray[np.void],
+    lattice: Lattice,
     start_state: int,
     end_state: int,
     banned_line: int,
     states: NDArray[np.int64],
 ) -> float:
-    """Fill `states` (n,) of rows (n,) with the likeliest ones; return their log-likelihood.
+    """Fill `states` (n,) of the lattice's rows (n,) with the likeliest ones; return their log-likelihood.
 
     A `start_state` or `end_state` of -1 leaves that end free. With a `banned_line` (else -1) no state lies on
     it but for those that are held, and the unit is off the network only where it is in `states` as given:
     a rival to that path is a path on other lines. The rows themselves stay as they are.
     """
-    n = len(rows)
-    back = np.empty((n, STATES), np.int8)
-    logp, work = np.empty(STATES), np.empty(1, WORK)
+    rows, n = lattice.rows, len(lattice.rows)
+    back, logp = np.empty((n, STATES), np.int8), np.empty(STATES, np.float32)
+    score = lattice.work[0].score
     for i in range(n):
         held = start_state if i == 0 else end_state if i == n - 1 else -1
         for state in range(STATES):
@@ -179,15 +204,14 @@ def decode_between(
             if held >= 0 and state != held:
                 logp[state] = NO_LOGP
             elif held < 0 and banned_line >= 0 and state < 2 * rows[i].found:
-                line = network.edges[rows[i].edge[state // 2]].line
+                line = network.edges[lattice.candidates[i, state // 2].edge].line
                 logp[state] = NO_LOGP if line == banned_line else logp[state]
         if held < 0 and banned_line >= 0 and states[i] != OFF:
             logp[OFF] = NO_LOGP
         if i == 0:
-            work[0].score[:] = logp
+            begin(weights, lattice, i, logp, score)
         else:
-            advance(network, routes, weights, rows, i, logp, back[i], work)
-    score = work[0].score
+            advance(network, routes, weights, lattice, i, logp, back[i])
     state = int(np.argmax(score))
     total = float(score[state])
     for i in range(n - 1, -1, -1):

@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.candidate import find_candidates
+from processing.candidate import CANDIDATE, find_candidates
 from processing.pipeline import Core
 from tests.unit.town import road, street, town
 
@@ -42,16 +42,20 @@ SHAPES = shapes()
 @settings(deadline=None)
 @given(st.floats(-250, 350), st.floats(-120, 460), st.integers(1, 8))
 def test_the_k_nearest_edges_are_found_with_their_distances(x_m: float, y_m: float, k: int) -> None:
-    edges, measures = np.zeros(k, np.int32), np.zeros(k)
-    distances, headings = np.zeros(k), np.zeros(k)
-    found = find_candidates(CORE.network, x_m, y_m, 50.0, edges, measures, distances, headings)
+    places = np.zeros(k, dtype=CANDIDATE)
+    found = find_candidates(CORE.network, x_m, y_m, 50.0, places)
     point = shapely.Point(x_m, y_m)
     true = sorted((shape.distance(point), edge) for edge, shape in enumerate(SHAPES))
     near = [row for row in true if row[0] <= 50.0][:k]
     assert found == len(near)
-    assert distances[:found] == pytest.approx([distance for distance, _ in near], abs=1e-6)
-    for edge, measure in zip(edges[:found], measures[:found], strict=True):
-        along = measure - CORE.network.edges["from_m"][edge]
-        assert SHAPES[edge].interpolate(along).distance(point) == pytest.approx(
-            SHAPES[edge].distance(point), abs=1e-6
-        )
+    assert places["distance_m"][:found] == pytest.approx([distance for distance, _ in near], abs=1e-5)
+    for place in places[:found]:
+        shape = SHAPES[place["edge"]]
+        along = place["measure_m"] - CORE.network.edges["from_m"][place["edge"]]
+        on = shape.interpolate(along)
+        assert on.distance(point) == pytest.approx(shape.distance(point), abs=1e-5)
+        # What is off the line is off to its right, and beyond its end or a bend.
+        right_m = (x_m - on.x) * place["north"] - (y_m - on.y) * place["east"]
+        ahead_m = (x_m - on.x) * place["east"] + (y_m - on.y) * place["north"]
+        assert place["offset_m"] == pytest.approx(right_m, abs=1e-4)
+        assert place["beyond_m"] == pytest.approx(abs(ahead_m), abs=1e-4)

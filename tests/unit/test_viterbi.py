@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processing.emission import HEADING_LOGP_MIN, emission_logp
+from processing.emission import HEADING_LOGP_MIN, heading_logp, offset_logp
 from processing.fix import Report, ReportColumns
 from processing.lattice import OFF
 from processing.match import Match
@@ -38,26 +41,41 @@ def match_of(core: Core, reports: ReportColumns) -> Match:
     return match
 
 
+def offset(match: Match, i: int, place: np.void, place_a: np.void, cosine: float) -> float:
+    """What the offset from a place says, after a place before at such an angle."""
+    row, last = match.rows[i], match.rows[max(i - 1, 0)]
+    dt_s = float(row["time_us"] - last["time_us"]) / 1e6
+    kept = math.exp(-dt_s / match.weights.noise_s) if i else 0.0
+    before_m, sigma_m = float(place_a["offset_m"]), float(row["sigma_m"])
+    white_m = match.weights.white_m
+    return offset_logp(float(place["offset_m"]), before_m, kept * cosine, kept, sigma_m, white_m)
+
+
 def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
     """The log-likelihood of one path, added up from emissions and transitions."""
-    weights, total = match.weights, 0.0
+    weights, total, before = match.weights, 0.0, -1
     for i, (row, state) in enumerate(zip(match.rows, states, strict=True)):
-        total += float(row["logp"][state])
-        if i == 0:
-            continue
-        last, before = match.rows[i - 1], states[i - 1]
-        if OFF in (state, before):
-            total += 0.0 if state == before else weights.switch_logp
-            continue
+        last = match.rows[max(i - 1, 0)]
+        place, place_a = match.candidates[i, state // 2 % 8], match.candidates[max(i - 1, 0), before // 2 % 8]
         dt_s = float(row["time_us"] - last["time_us"]) / 1e6
-        expected_m = expected_length_m(row["driven_m"], row["straight_m"])
-        logp, _, _ = connect(
-            core.routes,
-            place_on(core.network, last["edge"][before // 2], before % 2, last["measure_m"][before // 2]),
-            place_on(core.network, row["edge"][state // 2], state % 2, row["measure_m"][state // 2]),
-            drivable_by(weights, dt_s, expected_m, row["sigma_m"]),
-        )
-        total += max(logp, weights.break_logp)
+        total += float(row["logp"][state])
+        if OFF in (state, before):
+            total += 0.0 if state == before or i == 0 else weights.switch_logp
+            total += 0.0 if state == OFF else offset(match, i, place, place_a, 0.0)
+        elif i == 0:
+            total += offset(match, i, place, place_a, 0.0)
+        else:
+            expected_m = expected_length_m(row["driven_m"], row["straight_m"])
+            logp, _, _ = connect(
+                core.routes,
+                place_on(core.network, place_a["edge"], before % 2, place_a["measure_m"]),
+                place_on(core.network, place["edge"], state % 2, place["measure_m"]),
+                drivable_by(weights, dt_s, expected_m, row["sigma_m"]),
+            )
+            cosine = float(place_a["east"] * place["east"] + place_a["north"] * place["north"])
+            ahead = logp + offset(match, i, place, place_a, cosine)
+            total += max(ahead, weights.break_logp + offset(match, i, place, place_a, 0.0))
+        before = state
     return total
 
 
@@ -89,14 +107,43 @@ def test_held_ends_are_kept_and_a_banned_line_is_not_used() -> None:
     match = match_of(core, noisy(drive((-50, 0), [Leg(0, 0), Leg(0, 60)]), 3, 2e-5))
     states = np.full(len(match.states), -1, dtype=np.int64)
     start, end = int(match.states[0]), int(match.states[-1])
-    decode_between(core.network, core.routes, match.weights, match.rows, start, end, 0, states)
+    window = match.window(0, len(states))
+    states[:] = match.states
+    decode_between(core.network, core.routes, match.weights, window, start, end, 0, states)
     assert (states[0], states[-1]) == (start, end)
     on = [i for i in range(1, len(states) - 1) if states[i] != OFF]
-    edges = match.rows["edge"][on, states[on] // 2]
+    edges = match.candidates["edge"][on, states[on] // 2]
     assert not (core.network.edge_line[edges] == 0).any()
 
 
 def test_a_spun_heading_costs_no_more_than_its_bound() -> None:
-    right = emission_logp(3.0, 5.0, 90.0, 90.0, 30.0)
-    assert emission_logp(3.0, 5.0, 270.0, 90.0, 30.0) == pytest.approx(right + HEADING_LOGP_MIN)
-    assert emission_logp(3.0, 5.0, float("nan"), 90.0, 30.0) == right
+    assert heading_logp(90.0, 90.0, 30.0) == 0.0
+    assert heading_logp(270.0, 90.0, 30.0) == HEADING_LOGP_MIN
+    assert heading_logp(float("nan"), 90.0, 30.0) == 0.0
+
+
+@given(
+    st.floats(-40, 40),
+    st.floats(-40, 40),
+    st.floats(-1, 1),
+    st.floats(0, 1),
+    st.floats(3, 30),
+    st.floats(0.5, 3),
+)
+def test_no_offset_adds_to_the_likelihood(
+    offset_m: float, before_m: float, cosine: float, kept_max: float, sigma_m: float, white_m: float
+) -> None:
+    assert offset_logp(offset_m, before_m, kept_max * cosine, kept_max, sigma_m, white_m) <= 1e-12
+
+
+def test_an_offset_that_stays_says_less_than_fresh_ones_and_the_other_side_more() -> None:
+    same = offset_logp(10.0, 10.0, 0.9, 0.9, 5.0, 1.0)
+    fresh = offset_logp(10.0, 0.0, 0.0, 0.0, 5.0, 1.0)
+    other = offset_logp(10.0, -10.0, 0.9, 0.9, 5.0, 1.0)
+    assert same > fresh > other
+
+
+def test_a_line_that_runs_the_other_way_has_its_right_on_the_other_side() -> None:
+    along = offset_logp(4.0, 5.0, 0.8, 0.8, 5.0, 1.0)
+    against = offset_logp(-4.0, 5.0, -0.8, 0.8, 5.0, 1.0)
+    assert along == pytest.approx(against)
