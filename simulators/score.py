@@ -198,15 +198,23 @@ def _common(one: list[tuple[float, float]], other: list[tuple[float, float]]) ->
 
 
 def right_passes(found: Iterable[Pass], stays: Iterable[Stay]) -> list[bool]:
-    """Of each pass whether it is right: for more than half of what it says it swept its unit was there.
+    """Of each pass whether it is right: its unit truly was on its street then.
 
-    There is on its street, at the moments at which it says it swept. A pass without a swept metre is wrong.
+    That is for more than half of the metres that it says it swept, at the moments at which it says so, or for
+    more than half of its time: the last metres before a brush goes up may be laid some seconds late, which
+    says nothing of which street it was. A pass without a swept metre is wrong.
     """
     there = defaultdict[tuple[str, str], list[tuple[float, float]]](list)
     for stay in stays:
         there[stay.unit_id, stay.street_id].append((stay.from_us, stay.to_us))
     merged = {key: _union(moments) for key, moments in there.items()}
-    return [_right_mm(one, merged.get((one.unit_id, one.street_id), [])) > one.swept_mm / 2 for one in found]
+    return [_is_right(one, merged.get((one.unit_id, one.street_id), [])) for one in found]
+
+
+def _is_right(one: Pass, there: list[tuple[float, float]]) -> bool:
+    then_us = _common([(one.enter_us, one.leave_us)], there)
+    in_time = then_us > (one.leave_us - one.enter_us) / 2
+    return bool(one.swept) and (in_time or _right_mm(one, there) > one.swept_mm / 2)
 
 
 def _right_mm(one: Pass, there: list[tuple[float, float]]) -> float:

@@ -99,12 +99,15 @@ def test_a_unit_that_stands_at_a_streets_end_is_still_on_it() -> None:
         assert stood_us > 600 * 1_000_000
 
 
-def test_a_pass_is_right_where_its_unit_was_there_for_more_than_half_of_the_swept_length() -> None:
+def test_a_pass_is_right_where_its_unit_was_there_for_more_than_half_of_its_swept_length_or_time() -> None:
     pieces = (Piece(0, 60_000, 400, 1_000), Piece(60_000, 90_000, 1_000, 1_300))
     found = Pass("u", 0, 0, "s", "sweeping", 1, 0, 1_300, 0, 90_000, pieces)
-    assert right_passes([found], [Stay("u", "s", 0, 1_000)]) == [True]
-    assert right_passes([found], [Stay("u", "s", 0, 800)]) == [False]
-    assert right_passes([found], [Stay("u", "s", 0, 860)]) == [True]
-    assert right_passes([found], [Stay("u", "s", 0, 600), Stay("u", "s", 400, 600)]) == [False]
+    stood_first = replace(found, enter_us=-2_000)
+    assert right_passes([stood_first], [Stay("u", "s", 0, 1_000)]) == [True]
+    assert right_passes([stood_first], [Stay("u", "s", 0, 800)]) == [False]
+    assert right_passes([stood_first], [Stay("u", "s", 0, 860)]) == [True]
+    assert right_passes([stood_first], [Stay("u", "s", 0, 600), Stay("u", "s", 400, 600)]) == [False]
+    assert right_passes([found], [Stay("u", "s", 0, 651)]) == [True]
+    assert right_passes([found], [Stay("u", "s", 0, 650)]) == [False]
     assert right_passes([found], []) == [False]
     assert right_passes([replace(found, swept=())], [Stay("u", "s", 0, 1_300)]) == [False]
