@@ -174,6 +174,7 @@ class PassInfo(Answer):
     swept: list[PieceSwept]
     unobserved: list[tuple[float, float]] = Field(description="metres driven with unknown equipment")
     ambiguous_with: str | None
+    certainty: float = Field(description="how likely it is this street and not the other")
 
 
 class DeadLetterInfo(Answer):

@@ -14,6 +14,7 @@ import numpy as np
 from processing.match import Match
 from processing.network import Network
 from processing.route import Routes
+from processing.rules import Rules
 from processing.viterbi import decode_between
 
 
@@ -49,3 +50,14 @@ def rival_of(
         return NO_RIVAL
     edges = match.candidates["edge"][on, states[on - low] // 2]
     return Rival(int(np.bincount(network.edge_line[edges]).argmax()), own_logp - rival_logp)
+
+
+def certainty(rival: Rival, rules: Rules) -> float:
+    """How likely a pass is on its own line and not on its rival's: a logistic function of the margin, 3 digits.
+
+    The margin is a ratio of likelihoods of the model; what it is worth in the world is measured, and the two
+    parameters say it (docs/matching.md).
+    """
+    if rival.line < 0:
+        return 1.0
+    return round(1.0 / (1.0 + math.exp(-rules.certainty_base - rules.certainty_slope * rival.margin_logp)), 3)

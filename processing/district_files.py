@@ -241,7 +241,7 @@ def _rules(reader: _Reader, head: _District) -> Rules:
 
 
 def _is_penalty(name: str) -> bool:
-    return name.endswith("_logp") and name != "ambiguous_logp"
+    return name.endswith("_logp")
 
 
 def _bound(name: str) -> str:

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.ambiguity import NO_RIVAL, rival_of
+from processing.ambiguity import NO_RIVAL, certainty, rival_of
 from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
 from processing.fix import Kind, Rejection, Report, ReportColumns
@@ -162,7 +162,8 @@ class Core:
             rival = NO_RIVAL
             if run.swept:
                 rival = rival_of(network, routes, match, run.line, run.first_step, run.last_step)
-            ambiguous = rival.margin_logp < rules.ambiguous_logp
+            sure = certainty(rival, rules)
+            ambiguous = sure < rules.certainty_min
             passes.append(
                 Pass(
                     unit_id=unit.unit_id,
@@ -178,6 +179,7 @@ class Core:
                     swept=run.swept,
                     unobserved=run.unobserved,
                     ambiguous_with=self._line_ids[rival.line] if ambiguous else None,
+                    certainty=sure,
                 )
             )
         return tuple(passes)

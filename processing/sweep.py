@@ -33,7 +33,8 @@ class Pass:
     """One unit's unbroken run along one street.
 
     `direction` is 1 along the measure and -1 against it. Without a swept piece it is a drive through.
-    `ambiguous_with` names the line that explains the pass about as well. Identity: (unit_id,
+    `certainty` is how likely the street is right, as far as other lines go; where that is too little to be
+    certain, `ambiguous_with` names the line that explains the pass about as well. Identity: (unit_id,
     track_start_us, ordinal).
     """
 
@@ -50,6 +51,7 @@ class Pass:
     swept: tuple[Piece, ...]
     unobserved: tuple[Piece, ...] = ()
     ambiguous_with: str | None = None
+    certainty: float = 1.0
 
     @property
     def swept_mm(self) -> int:

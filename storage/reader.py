@@ -110,6 +110,7 @@ PASS_COLUMNS = (
     "unit_id", "track_start_us", "ordinal", "street_id", "work", "direction", "enter_us", "leave_us",
     "enter_mm", "leave_mm", "piece_from_mm", "piece_to_mm", "piece_from_us", "piece_to_us",
     "unobserved_from_mm", "unobserved_to_mm", "unobserved_from_us", "unobserved_to_us", "ambiguous_with",
+    "certainty",
 )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def pass_of(row: Sequence[Any]) -> Pass:
     """The pass of a row of `PASS_COLUMNS`."""
     pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
     unobserved = tuple(Piece(*piece) for piece in zip(*row[14:18], strict=True))
-    values: tuple[Any, ...] = (*row[:10], pieces, unobserved, row[18])
+    values: tuple[Any, ...] = (*row[:10], pieces, unobserved, *row[18:20])
     return Pass(*values)
 
 

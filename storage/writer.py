@@ -51,7 +51,7 @@ _COPY_TYPES: Mapping[str, str] = {
                      "last_fix_us"), "int8"),
     **dict.fromkeys(("kind", "direction", "state"), "int2"),
     **dict.fromkeys(("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", "hopper_pct", "water_pct",
-                     "working_s", "driven_m"), "float8"),
+                     "working_s", "driven_m", "certainty"), "float8"),
     **dict.fromkeys(("satellites", "partition", "element", "fixes", "ordinal", "enter_mm", "leave_mm",
                      "frequency", "frequency_certain", "passes", "frequency_if_observed"), "int4"),
     **dict.fromkeys(("historical", "engine", "brush", "spray", "fan", "working"), "bool"),
@@ -193,7 +193,16 @@ def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
     unobserved = [list(column) for column in zip(*one.unobserved, strict=True)] or [[], [], [], []]
     swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
     plain = (getattr(one, name) for name in PASS_COLUMNS[:10])
-    return (*plain, *pieces, *unobserved, one.ambiguous_with, day, one.swept_mm, swept_until_us)
+    return (
+        *plain,
+        *pieces,
+        *unobserved,
+        one.ambiguous_with,
+        one.certainty,
+        day,
+        one.swept_mm,
+        swept_until_us,
+    )
 
 
 def street_days(

@@ -38,7 +38,7 @@ FREQUENCY = (
 )  # fmt: skip
 PASSES = (
     "unit", "street_id", "service_day", "work", "direction", "enter_time", "leave_time", "enter_m", "leave_m",
-    "swept_m", "swept", "unobserved", "ambiguous_with",
+    "swept_m", "swept", "unobserved", "ambiguous_with", "certainty",
 )  # fmt: skip
 FILES = ("frequency.csv", "passes.csv", "rejected.csv", "summary.json")
 REJECTED = ("line", "unit", "reason", "detail", "original")
@@ -101,6 +101,7 @@ class Figures:
                 one.unit_id, one.street_id, self._day(one.enter_us), one.work, one.direction,
                 self._time(one.enter_us), self._time(one.leave_us), _m(one.enter_mm), _m(one.leave_mm),
                 _m(one.swept_mm), _stretches(one.swept), _stretches(one.unobserved), one.ambiguous_with or "",
+                f"{one.certainty:.3f}",
             )  # fmt: skip
 
     def rejected_rows(self) -> Iterable[Sequence[object]]:

@@ -71,4 +71,5 @@ def _info(one: Pass) -> PassInfo:
         ],
         unobserved=[(piece.from_mm / 1000, piece.to_mm / 1000) for piece in one.unobserved],
         ambiguous_with=one.ambiguous_with,
+        certainty=one.certainty,
     )
