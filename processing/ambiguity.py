@@ -53,11 +53,12 @@ def rival_of(
 
 
 def certainty(rival: Rival, rules: Rules) -> float:
-    """How likely a pass is on its own line and not on its rival's: a logistic function of the margin, 3 digits.
+    """How likely a pass is on its own line and not on its rival's, in thousandths.
 
-    The margin is a ratio of likelihoods of the model; what it is worth in the world is measured, and the two
-    parameters say it (docs/matching.md).
+    The margin is what the model thinks; what that is worth in the world is measured. The odds that the pass is
+    right grow with a power of it (docs/matching.md shows both, and how they were fitted).
     """
     if rival.line < 0:
         return 1.0
-    return round(1.0 / (1.0 + math.exp(-rules.certainty_base - rules.certainty_slope * rival.margin_logp)), 3)
+    log_odds = rules.certainty_base + rules.certainty_slope * math.log1p(max(0.0, rival.margin_logp))
+    return round(1.0 / (1.0 + math.exp(-log_odds)), 3)

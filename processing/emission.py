@@ -14,6 +14,8 @@ import math
 from numba import njit
 
 HEADING_LOGP_MIN = -4.5
+#: Lines are in one direction, but for rounding, where the cosine's square is more than this.
+SAME = 0.99999
 
 
 @njit(cache=True, nogil=True)
@@ -42,7 +44,9 @@ def offset_logp(
     that of lines in one direction, so that no value is above 0.
     """
     white = white_m * white_m
-    variance = sigma_m * sigma_m * (1.0 - kept * kept) + white
     least = sigma_m * sigma_m * (1.0 - kept_max * kept_max) + white
     new_m = offset_m - kept * before_m
+    if kept * kept >= SAME * kept_max * kept_max:
+        return -0.5 * new_m * new_m / least
+    variance = sigma_m * sigma_m * (1.0 - kept * kept) + white
     return -0.5 * (new_m * new_m / variance + math.log(variance / least))

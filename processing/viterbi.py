@@ -112,13 +112,14 @@ def advance(
                 step_logp = weights.switch_logp + anew
             else:
                 place_a = places_a[a // 2]
-                at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
-                step_logp, _, _ = connect(routes, at, to, drivable)
-                if before[a] + step_logp <= best and before[a] + weights.break_logp + anew <= best:
-                    continue
                 kept = kept_max * (place_a.east * place_b.east + place_a.north * place_b.north)
-                step_logp += offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
-                step_logp = max(step_logp, weights.break_logp + anew)
+                told = offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
+                step_logp = weights.break_logp + anew
+                # The way there costs most to find out, so it is asked for only where it may win.
+                if before[a] + told > best:
+                    at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
+                    way_logp, _, _ = connect(routes, at, to, drivable)
+                    step_logp = max(step_logp, way_logp + told)
             if before[a] + step_logp > best:
                 best, best_a = before[a] + step_logp, a
         score[b], back[b] = best + logp[b], best_a
