@@ -18,17 +18,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from processing.district import District, Unit, UnitProfile
+from processing.district import District, Road, Unit, UnitProfile
 from processing.fix import Kind, Report, ReportColumns
 from processing.join import TOUCH_M, Legs, join_steps
 from processing.pipeline import Core, steps_of
@@ -38,6 +40,7 @@ from simulators.kubicka import Recording, read_recording, track_folders
 PEER_CANDIDATES = 8
 RESAMPLES, SEED = 10_000, 1
 REPEATS = 3
+NEAR_M, M_PER_DEG = 3_000.0, 111_000.0
 
 #: Over a silence a district leaves metres unobserved; here the likeliest way is asked for, whatever it is.
 RULES = Rules(join_s_max=Rules().track_gap_s_max)
@@ -53,6 +56,23 @@ def reports_of(recording: Recording) -> ReportColumns:
             for lon, lat, t in recording.fixes.tolist()
         ]
     )
+
+
+def core_of(recording: Recording) -> Core:
+    """The map made ready; of one too large for a district the part within `NEAR_M` of the fixes."""
+    try:
+        return Core(_district(recording.name, recording.roads))
+    except ValueError as error:
+        print(f"{recording.name}: {error}; only what lies near the track is taken", file=sys.stderr)
+    scale = M_PER_DEG * np.array([np.cos(np.radians(recording.fixes[:, 1].mean())), 1.0])
+    ends = np.array([(road.parts[0][0], road.parts[-1][-1]) for road in recording.roads])
+    away_m = cKDTree(recording.fixes[:, :2] * scale).query(ends * scale)[0].min(axis=1)
+    near = (away_m < NEAR_M).tolist()
+    return Core(_district(recording.name, tuple(compress(recording.roads, near))))
+
+
+def _district(name: str, roads: tuple[Road, ...]) -> District:
+    return District(name, "", (), roads, (CAR,), rules=RULES, noded=True)
 
 
 def thin(reports: ReportColumns, every_s: float) -> ReportColumns:
@@ -131,7 +151,7 @@ class Score:
     def of(cls, core: Core, found: list[int], recording: Recording) -> Score:
         """The score of found arcs against the recording's route."""
         both, have, want = agreement(core, found, [int(arc) for arc in recording.route])
-        return cls(2 * both / (have + want), both / have if have else 0.0, both / want)
+        return cls(*(a / b if b else 0.0 for a, b in ((2 * both, have + want), (both, have), (both, want))))
 
     def __str__(self) -> str:
         return f"f1 {self.f1:.4f} precision {self.precision:.4f} recall {self.recall:.4f}"
@@ -183,7 +203,7 @@ def main() -> None:
     fixes, seconds = 0, 0.0
     for folder in folders:
         recording = read_recording(folder)
-        core = Core(District(recording.name, "", (), recording.roads, (CAR,), rules=RULES, noded=True))
+        core = core_of(recording)
         reports = thin(reports_of(recording), args.every)
         matched_arcs(core, reports.take(slice(0, 30)))  # compiles; a large map has kernels of its own
         found, median_s = timed(partial(matched_arcs, core, reports))

@@ -1,11 +1,20 @@
 import numpy as np
 import pytest
 
-from benchmarks.kubicka import agreement, lower_bound, matched_arcs, thin, without_touches
+from benchmarks.kubicka import (
+    agreement,
+    core_of,
+    lower_bound,
+    matched_arcs,
+    reports_of,
+    thin,
+    without_touches,
+)
 from processing.district import District
 from processing.fix import ReportColumns
 from processing.join import Legs
 from processing.pipeline import Core
+from simulators.kubicka import Recording
 from tests.unit.town import Leg, drive, road, town
 
 
@@ -68,3 +77,17 @@ def test_the_bound_lies_below_the_mean_and_equal_tracks_need_no_margin() -> None
     difference = np.array([0.0, 0.02, -0.01, 0.03, 0.01])
     assert lower_bound(difference) < difference.mean()
     assert lower_bound(np.full(9, 0.01)) == pytest.approx(0.01)
+
+
+def test_of_a_map_that_is_too_large_the_part_near_the_track_is_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    near = [road(f"{i:07d}", (100 * i, 0), (100 * i + 100, 0)) for i in range(4)]
+    far = road("0000009", (250_000, 250_000), (250_100, 250_000))
+    there = drive((10, 0), [Leg(390, 0, 20.0)], every_s=3.0)
+    fixes = np.array([(one.lon, one.lat, 3.0 * i) for i, one in enumerate(there)])
+    recording = Recording("R", (*near, far), fixes, ("0000000",))
+    core = core_of(recording)
+    assert {one.line_id for one in core.line_references} == {one.line_id for one in near}
+    assert "only what lies near" in capsys.readouterr().err
+    assert matched_arcs(core, reports_of(recording)) == [0, 1, 2, 3]
