@@ -25,8 +25,7 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from families import GRID, Shift, for_fitting, passes_of, played, read
-
+from benchmarks.families import GRID, for_fitting, frequencies, passes_of, played, read
 from processing.sweep import Pass
 from simulators.scenario import Scenario
 from simulators.score import right_passes
@@ -75,16 +74,6 @@ def judged(found: Iterable[Pass], stays: Iterable[Stay]) -> tuple[Judged, ...]:
         )
         for one, right in zip(swept, right_passes(swept, stays), strict=True)
     )
-
-
-def frequencies(shift: Shift, passes: Iterable[Pass]) -> dict[str, int]:
-    """The frequency of every street, of the kind of work that it requires."""
-    works = {street.street_id: street.work for street in shift.place.district.streets}
-    found = dict.fromkeys(works, 0)
-    for one in shift.place.core.street_days(passes):
-        if one.work == works[one.street_id]:
-            found[one.street_id] = one.frequency
-    return found
 
 
 def results(task: tuple[str, Scenario, int, bool]) -> list[Result]:

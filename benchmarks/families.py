@@ -6,6 +6,7 @@ of its own. Whoever fits takes `for_fitting()`. Families that nobody may fit to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def passes_of(core: Core, units: dict[str, ReportColumns]) -> list[Pass]:
         for track in core.tracks(unit_id, columns, {})
         for one in track.passes or ()
     ]
+
+
+def frequencies(shift: Shift, passes: Iterable[Pass]) -> dict[str, int]:
+    """The frequency of every street, of the kind of work that it requires."""
+    works = {street.street_id: street.work for street in shift.place.district.streets}
+    found = dict.fromkeys(works, 0)
+    for one in shift.place.core.street_days(passes):
+        if one.work == works[one.street_id]:
+            found[one.street_id] = one.frequency
+    return found
 
 
 def _reception(scenario: Scenario, sigma_m: float, every_s: float) -> Reception:

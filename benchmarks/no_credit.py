@@ -23,10 +23,10 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from families import passes_of, stripped
 from shapely.geometry import LineString
 from shapely.ops import unary_union
 
+from benchmarks.families import passes_of, stripped
 from processing.district import Unit
 from processing.district_files import parse_district
 from processing.fix import ReportColumns
