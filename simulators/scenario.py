@@ -9,7 +9,6 @@ unit, or another draw in one stage, moves nothing elsewhere.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import tomllib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
@@ -229,7 +229,7 @@ def _reports(deliveries: Sequence[Delivery]) -> Iterator[tuple[str, str, dict[st
     """(time, unit, report) of each report once, whatever was delivered twice."""
     seen: set[int] = set()
     for delivery in deliveries:
-        content = json.loads(delivery.payload)
+        content = msgspec.json.decode(delivery.payload)
         for body in content if isinstance(content, list) else [content]:
             if body["seq"] not in seen:
                 seen.add(body["seq"])
