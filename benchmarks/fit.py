@@ -21,8 +21,7 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from accuracy import frequencies
-from families import Shift, for_fitting, passes_of, played
+from families import Shift, for_fitting, frequencies, passes_of, played
 from kubicka import CAR, agreement, matched_arcs, reports_of, thin
 
 from processing.district import District

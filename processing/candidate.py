@@ -15,7 +15,8 @@ CANDIDATES_MAX = 8
 
 
 #: A place near a fix, the nearest on its edge: how far off it lies, split in how far the fix lies to the right of
-#: the line, seen along its measure, and how far beyond an end or a bend; and the line's direction there.
+#: the line, seen along its measure, and how far beyond an end or a bend; and the line's direction there, as a unit
+#: vector and clockwise from north in (-180, 180].
 CANDIDATE = np.dtype(
     [
         ("measure_m", "f8"),
@@ -25,6 +26,7 @@ CANDIDATE = np.dtype(
         ("beyond_m", "f4"),
         ("east", "f4"),
         ("north", "f4"),
+        ("heading_deg", "f4"),
     ],
     align=True,
 )
@@ -55,9 +57,10 @@ def find_candidates(
             along_m = px * s.east + py * s.north
             gone_m = min(s.length_m, max(0.0, along_m))
             offset_m, beyond_m = px * s.north - py * s.east, abs(along_m - gone_m)
-            distance_m = float(np.float32(math.sqrt(offset_m * offset_m + beyond_m * beyond_m)))
-            if distance_m > radius_m:
+            square = offset_m * offset_m + beyond_m * beyond_m
+            if square > radius_m * radius_m:
                 continue
+            distance_m = float(np.float32(math.sqrt(square)))
             # Where this edge stands already, or else where it would go at the end.
             place, edge = found, s.edge
             for j in range(found):
@@ -83,7 +86,7 @@ def find_candidates(
             candidate = candidates[place]
             candidate.edge, candidate.measure_m = edge, s.from_m + gone_m
             candidate.distance_m, candidate.offset_m, candidate.beyond_m = distance_m, offset_m, beyond_m
-            candidate.east, candidate.north = s.east, s.north
+            candidate.east, candidate.north, candidate.heading_deg = s.east, s.north, s.heading_deg
     return found
 
 

@@ -19,12 +19,20 @@ SAME = 0.99999
 
 
 @njit(cache=True, nogil=True)
-def heading_logp(heading_deg: float, edge_heading_deg: float, sigma_deg: float) -> float:
-    """Log-likelihood up to a constant; a heading that is NaN says nothing."""
-    if math.isnan(heading_deg):
+def heading_logp(off_deg: float, sigma_deg: float) -> float:
+    """Log-likelihood up to a constant of a heading that is off by so much; one that is NaN says nothing."""
+    if math.isnan(off_deg):
         return 0.0
-    off_deg = abs((heading_deg - edge_heading_deg + 180.0) % 360.0 - 180.0)
     return max(HEADING_LOGP_MIN, -0.5 * (off_deg / sigma_deg) ** 2)
+
+
+@njit(cache=True, nogil=True)
+def between_deg(one_deg: float, other_deg: float) -> float:
+    """The angle between two headings in [-360, 360], 0 to 180."""
+    off_deg = abs(one_deg - other_deg)
+    if off_deg > 360.0:
+        off_deg -= 360.0
+    return 360.0 - off_deg if off_deg > 180.0 else off_deg
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from processing.candidate import CANDIDATE, CANDIDATES_MAX, find_candidates
-from processing.emission import beyond_logp, heading_logp
+from processing.emission import between_deg, beyond_logp, heading_logp
 from processing.network import Network
 
 #: The state off the network, and how many states there are.
@@ -124,11 +124,11 @@ class Weights(NamedTuple):
 
 
 def new_lattice(rows: int) -> Lattice:
-    """The lattice of a track that begins, with room for so many rows."""
+    """The lattice of a track that begins, with room for so many rows; what they hold is not said."""
     tip = np.zeros(1, dtype=TIP)
     tip["blocks"] = -1
-    candidates = np.zeros((rows, CANDIDATES_MAX), dtype=CANDIDATE)
-    return Lattice(np.zeros(rows, dtype=ROW), candidates, np.zeros(1, dtype=WORK), tip)
+    candidates = np.empty((rows, CANDIDATES_MAX), dtype=CANDIDATE)
+    return Lattice(np.empty(rows, dtype=ROW), candidates, np.empty(1, dtype=WORK), tip)
 
 
 @njit(cache=True, nogil=True)
@@ -145,10 +145,8 @@ def put_candidates(network: Network, weights: Weights, lattice: Lattice, i: int,
     for k in range(found):
         place = candidates[k]
         own_logp = beyond_logp(place.beyond_m, row.sigma_m)
-        ahead_deg = math.degrees(math.atan2(place.east, place.north))
-        logp[2 * k] = own_logp + heading_logp(heading_deg, ahead_deg, weights.heading_sigma_deg)
+        off_deg = between_deg(heading_deg, place.heading_deg)
+        logp[2 * k] = own_logp + heading_logp(off_deg, weights.heading_sigma_deg)
         logp[2 * k + 1] = -math.inf
         if not network.edges[place.edge].oneway:
-            logp[2 * k + 1] = own_logp + heading_logp(
-                heading_deg, ahead_deg + 180.0, weights.heading_sigma_deg
-            )
+            logp[2 * k + 1] = own_logp + heading_logp(180.0 - off_deg, weights.heading_sigma_deg)

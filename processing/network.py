@@ -23,8 +23,8 @@ from processing.linear_reference import Reference
 #: Points of two lines nearer than this are one junction.
 JUNCTION_M = 1.0
 #: Side of a grid cell; segments are cut to it, so that each lies in few cells.
-CELL_M = 50.0
-#: 200 by 200 km; a map beyond is no district, and its empty cells would fill the memory.
+CELL_M = 25.0
+#: 100 by 100 km; a map beyond is no district, and its empty cells would fill the memory.
 CELLS_MAX = 16_000_000
 
 Floats = NDArray[np.float64]

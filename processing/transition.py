@@ -71,41 +71,49 @@ class Drivable(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def connect(routes: Routes, a: Place, b: Place, drivable: Drivable) -> tuple[float, int, float]:
+def connect(
+    routes: Routes, a: Place, b: Place, drivable: Drivable, above_logp: float
+) -> tuple[float, int, float]:
     """The likeliest way from a to b: (log-likelihood, which way, its length in metres).
 
-    No way that is longer than `length_m_max` is taken: the unit can't have driven it.
+    It is NO_WAY where none is likelier than `above_logp`: what can't be is not looked up. No way that is
+    longer than `length_m_max` is taken: the unit can't have driven it.
     """
-    best_logp, best_way, best_m = -np.inf, NO_WAY, np.inf
+    best_logp, best_way, best_m = above_logp, NO_WAY, np.inf
     one_edge, one_direction = a.edge == b.edge, a.direction == b.direction
-    expected_m, longest_m = drivable.expected_m, drivable.length_m_max
+    expected_m, longest_m, beta_m = drivable.expected_m, drivable.length_m_max, drivable.beta_m
     # Metres from a to b along the edge, the way a drives.
     gone_m = b.measure_m - a.measure_m if a.direction == 0 else a.measure_m - b.measure_m
 
     if one_edge and one_direction and -drivable.slip_m_max <= gone_m <= longest_m:
-        best_logp, best_way, best_m = -abs(gone_m - expected_m) / drivable.beta_m, AHEAD, max(0.0, gone_m)
-
-    length_m = a.ahead_m + way_m(routes, a.head, b.tail) + b.behind_m
-    if length_m <= longest_m:
-        logp = -abs(length_m - expected_m) / drivable.beta_m
-        back_again = first_edge(routes, a.head, b.tail) == 2 * a.edge + 1 - a.direction
-        if back_again or (a.head == b.tail and one_edge and not one_direction):
-            logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
+        logp = -abs(gone_m - expected_m) / beta_m
         if logp > best_logp:
-            best_logp, best_way, best_m = logp, BY_HEAD, length_m
+            best_logp, best_way, best_m = logp, AHEAD, max(0.0, gone_m)
+
+    least_m = a.ahead_m + b.behind_m
+    if least_m <= longest_m and expected_m - least_m > beta_m * best_logp:
+        length_m = least_m + way_m(routes, a.head, b.tail)
+        logp = -abs(length_m - expected_m) / beta_m
+        if length_m <= longest_m and logp > best_logp:
+            back_again = first_edge(routes, a.head, b.tail) == 2 * a.edge + 1 - a.direction
+            if back_again or (a.head == b.tail and one_edge and not one_direction):
+                logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
+            if logp > best_logp:
+                best_logp, best_way, best_m = logp, BY_HEAD, length_m
 
     if a.oneway or drivable.turn_logp <= best_logp:
         return best_logp, best_way, best_m
     if a.line == b.line and not one_direction:
         between_m, room_m = abs(gone_m), a.room_m - max(0.0, gone_m)
         length_m = between_m + 2.0 * overshoot_m(expected_m, between_m, room_m)
-        logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
+        logp = -abs(length_m - expected_m) / beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN, length_m
-    length_m = a.behind_m + way_m(routes, a.tail, b.tail) + b.behind_m
-    if length_m <= longest_m:
+    least_m = a.behind_m + b.behind_m
+    if least_m <= longest_m and expected_m - least_m > beta_m * (best_logp - drivable.turn_logp):
+        length_m = least_m + way_m(routes, a.tail, b.tail)
         length_m += 2.0 * overshoot_m(expected_m, length_m, a.room_m)
-        logp = -abs(length_m - expected_m) / drivable.beta_m + drivable.turn_logp
+        logp = -abs(length_m - expected_m) / beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m
     return best_logp, best_way, best_m

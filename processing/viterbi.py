@@ -1,8 +1,7 @@
 """Viterbi: the likeliest sequence of states through a lattice (Viterbi 1967; hidden Markov model).
 
 A step may also break: the unit is somewhere that no way leads to, which costs as much as leaving the network
-and coming back. So a state that is less likely than another by more than a break, and what a break may lead
-to, can never win, and is left out. Ties go to the likelier, then the lower state before, so that every machine decodes alike.
+and coming back. Ties go to the likelier, then the lower state before, so that every machine decodes alike.
 """
 
 from __future__ import annotations
@@ -17,9 +16,11 @@ from processing.emission import offset_logp
 from processing.lattice import OFF, STATES, Lattice, Weights
 from processing.network import Network
 from processing.route import Routes
-from processing.transition import Drivable, connect, expected_length_m, place_on
+from processing.transition import NO_WAY, Drivable, connect, expected_length_m, place_on
 
 NO_LOGP = -math.inf
+#: A state that is e^25 times less likely than the best of its row is followed no further.
+BEAM_LOGP = 25.0
 
 
 @njit(cache=True, nogil=True)
@@ -50,6 +51,15 @@ def _sort_likeliest_first(score: NDArray[np.float64], below: float, order: NDArr
         order[place] = state
         n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def _same_edge(places: NDArray[np.void], found: int, edge: int, direction: int) -> int:
+    """The state on an edge in a direction; -1 where none of the places lies on it."""
+    for k in range(found):
+        if places[k].edge == edge:
+            return 2 * k + direction
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -87,28 +97,24 @@ def advance(
     dt_s = (row.time_us - last.time_us) * 1e-6
     kept_max, sigma_m, white_m = math.exp(-dt_s / weights.noise_s), row.sigma_m, weights.white_m
     drivable = drivable_by(weights, dt_s, expected_length_m(row.driven_m, row.straight_m), sigma_m)
-    # What is the least likely that a break may lead to: how much a state can make good against the best.
-    worst = 0.0
-    for k in range(row.found):
-        worst = min(worst, offset_logp(places_b[k].offset_m, 0.0, 0.0, kept_max, sigma_m, white_m))
-    n = _sort_likeliest_first(before, -weights.break_logp - worst, order)
-    for b in range(STATES):
-        score[b], back[b] = NO_LOGP, -1
-        if n == 0 or logp[b] == NO_LOGP:
+    n = _sort_likeliest_first(before, BEAM_LOGP, order)
+    score[:], back[:] = NO_LOGP, -1
+    for b in range(2 * row.found):
+        if logp[b] == NO_LOGP:
             continue
         best, best_a = NO_LOGP, -1
-        place_b = places_b[b // 2 if b < OFF else 0]
+        place_b = places_b[b // 2]
         to = place_on(network, place_b.edge, b % 2, place_b.measure_m)
         anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
-        for j in range(n):
-            a = order[j]
-            if before[a] <= best:
+        ahead = _same_edge(places_a, last.found, place_b.edge, b % 2)
+        for j in range(-1, n):
+            # On along the edge is where most go: tried first, it leaves little to try.
+            a = ahead if j < 0 else order[j]
+            if a < 0 or before[a] <= best:
+                if j < 0:
+                    continue
                 break
-            if a == OFF and b == OFF:
-                step_logp = 0.0
-            elif b == OFF:
-                step_logp = weights.switch_logp
-            elif a == OFF:
+            if a == OFF:
                 step_logp = weights.switch_logp + anew
             else:
                 place_a = places_a[a // 2]
@@ -116,13 +122,21 @@ def advance(
                 told = offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
                 step_logp = weights.break_logp + anew
                 # The way there costs most to find out, so it is asked for only where it may win.
-                if before[a] + told > best:
+                above_logp = max(step_logp, best - before[a]) - told
+                if above_logp < 0.0:
                     at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
-                    way_logp, _, _ = connect(routes, at, to, drivable)
-                    step_logp = max(step_logp, way_logp + told)
+                    way_logp, way, _ = connect(routes, at, to, drivable, above_logp)
+                    if way != NO_WAY:
+                        step_logp = way_logp + told
             if before[a] + step_logp > best:
                 best, best_a = before[a] + step_logp, a
         score[b], back[b] = best + logp[b], best_a
+    if n > 0 and logp[OFF] > NO_LOGP:
+        best_a = order[0]
+        best = before[best_a] + (0.0 if best_a == OFF else weights.switch_logp)
+        if before[OFF] > best:
+            best, best_a = before[OFF], OFF
+        score[OFF], back[OFF] = best + logp[OFF], best_a
 
 
 @njit(cache=True, nogil=True)

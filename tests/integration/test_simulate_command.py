@@ -88,7 +88,7 @@ def test_scoring_prints_how_near_a_result_is(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["simulate", "--scenario", "nosuch"], "one of hard, quiet, shift"),
+        (["simulate", "--scenario", "nosuch"], "one of close, hard, quiet, shift, walls"),
         (["simulate", "--mqtt", "http://x", "--out", "{tmp}", "--scenario", "{short}"], "mqtt://host:1883"),
         (["simulate", "--mqtt", "mqtt://127.0.0.1:1", "--out", "{tmp}", "--scenario", "{short}"], "no MQTT"),
         (["replay", "{tmp}/nosuch.csv"], "name a recording"),

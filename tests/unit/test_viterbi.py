@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.emission import HEADING_LOGP_MIN, heading_logp, offset_logp
+from processing.emission import HEADING_LOGP_MIN, between_deg, heading_logp, offset_logp
 from processing.fix import Report, ReportColumns
 from processing.lattice import OFF
 from processing.match import Match
@@ -71,6 +71,7 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
                 place_on(core.network, place_a["edge"], before % 2, place_a["measure_m"]),
                 place_on(core.network, place["edge"], state % 2, place["measure_m"]),
                 drivable_by(weights, dt_s, expected_m, row["sigma_m"]),
+                -math.inf,
             )
             cosine = float(place_a["east"] * place["east"] + place_a["north"] * place["north"])
             ahead = logp + offset(match, i, place, place_a, cosine)
@@ -117,9 +118,17 @@ def test_held_ends_are_kept_and_a_banned_line_is_not_used() -> None:
 
 
 def test_a_spun_heading_costs_no_more_than_its_bound() -> None:
-    assert heading_logp(90.0, 90.0, 30.0) == 0.0
-    assert heading_logp(270.0, 90.0, 30.0) == HEADING_LOGP_MIN
-    assert heading_logp(float("nan"), 90.0, 30.0) == 0.0
+    assert heading_logp(0.0, 30.0) == 0.0
+    assert heading_logp(180.0, 30.0) == HEADING_LOGP_MIN
+    assert heading_logp(float("nan"), 30.0) == 0.0
+
+
+def test_the_angle_between_headings_is_the_lesser_one() -> None:
+    assert between_deg(350.0, 10.0) == pytest.approx(20.0)
+    assert between_deg(350.0, -10.0) == pytest.approx(0.0)
+    assert between_deg(270.0, -90.0) == pytest.approx(0.0)
+    assert between_deg(359.0, -180.0) == pytest.approx(179.0)
+    assert math.isnan(between_deg(float("nan"), 10.0))
 
 
 @given(
