@@ -161,7 +161,7 @@ def _join(
     place_a = place_on(network, steps.edge[a], steps.direction[a], from_m)
     place_b = place_on(network, steps.edge[b], steps.direction[b], steps.measure_m[b])
     drivable = drivable_by(weights, dt_s, expected_m, steps.sigma_m[b])
-    _, kind, length_m = connect(routes, place_a, place_b, drivable, -math.inf)
+    _, kind, length_m = connect(network, routes, place_a, place_b, drivable, -math.inf)
     if kind == NO_WAY or length_m > weights.top_speed_ms * dt_s or dt_s > weights.join_s_max:
         return -1
     longest_m = DETOUR_SHARE * expected_m + DETOUR_SIGMAS * steps.sigma_m[b]

@@ -115,6 +115,8 @@ class Weights(NamedTuple):
     slip_sigmas: float
     turn_logp: float
     tip_turn_logp: float
+    corner_logp: float
+    enter_logp: float
     off_logp: float
     switch_logp: float
     break_logp: float

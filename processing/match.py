@@ -101,6 +101,8 @@ def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
         slip_sigmas=rules.slip_sigmas,
         turn_logp=rules.turn_logp,
         tip_turn_logp=rules.tip_turn_logp,
+        corner_logp=rules.corner_logp,
+        enter_logp=rules.enter_logp,
         off_logp=off_logp,
         switch_logp=rules.off_network_switch_logp,
         break_logp=2.0 * rules.off_network_switch_logp + off_logp,

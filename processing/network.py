@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from processing.district import Line
+from processing.district import Line, Street
 from processing.linear_reference import Reference
 
 #: Points of two lines nearer than this are one junction.
@@ -31,7 +31,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: What is asked of an edge, in one record: its line and that line's length, its ends as measures on the line and
-#: as nodes, how many edges meet there, and whether it is driven along the measure only.
+#: as nodes, how many edges meet there, the directions (unit vectors along the measure) in which it leaves its
+#: tail and arrives at its head, and whether it is driven along the measure only.
 EDGE = np.dtype(
     [
         ("line", "i8"),
@@ -42,7 +43,12 @@ EDGE = np.dtype(
         ("head", "i8"),
         ("tail_degree", "i8"),
         ("head_degree", "i8"),
+        ("leaves_east", "f8"),
+        ("leaves_north", "f8"),
+        ("arrives_east", "f8"),
+        ("arrives_north", "f8"),
         ("oneway", "?"),
+        ("is_street", "?"),
     ],
     align=True,
 )
@@ -110,12 +116,20 @@ def build_network(lines: Sequence[Line], references: Sequence[Reference], *, nod
     edges["line_length_m"] = lengths_m[edges["line"]]
     degree = np.bincount(np.concatenate([edges["tail"], edges["head"]]), minlength=nodes.max() + 1)
     edges["tail_degree"], edges["head_degree"] = degree[edges["tail"]], degree[edges["head"]]
+    edges["is_street"] = np.array([isinstance(line, Street) for line in lines], dtype=np.bool_)[edges["line"]]
     edges["oneway"] = np.array([line.oneway for line in lines], dtype=np.bool_)[edges["line"]]
+    segments = _segments(rows, references)
+    first = np.unique(segments[:, 0], return_index=True)[1]
+    last = np.append(first[1:], len(segments)) - 1
+    for name, at in (("leaves", first), ("arrives", last)):
+        east, north = segments[at, 3] - segments[at, 1], segments[at, 4] - segments[at, 2]
+        length_m = np.hypot(east, north)
+        edges[f"{name}_east"], edges[f"{name}_north"] = east / length_m, north / length_m
     return Network(
         line_closed=np.array([reference.closed for reference in references], dtype=np.bool_),
         edges=edges,
         nodes=len(degree),
-        **_grid(_segments(rows, references)),
+        **_grid(segments),
     )
 
 

@@ -30,7 +30,8 @@ def overshoot_m(expected_m: float, between_m: float, room_m: float) -> float:
 class Place(NamedTuple):
     """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there.
 
-    `room_m` is how far the line goes on ahead, over all its edges; `tip` whether the edge ends dead ahead.
+    `room_m` is how far the line goes on ahead, over all its edges; `tip` whether the edge ends dead ahead. One
+    comes onto the edge in the direction (in) and leaves it in the direction (out).
     """
 
     line: int
@@ -44,6 +45,11 @@ class Place(NamedTuple):
     head: int
     tip: bool
     oneway: bool
+    is_street: bool
+    in_east: float
+    in_north: float
+    out_east: float
+    out_north: float
 
 
 @njit(cache=True, nogil=True)
@@ -52,11 +58,42 @@ def place_on(network: Network, edge: int, direction: int, measure_m: float) -> P
     e = network.edges[edge]
     before_m, after_m = measure_m - e.from_m, e.to_m - measure_m
     if direction == 0:
-        room_m = e.line_length_m - measure_m
-        tip = e.head_degree == 1
-        return Place(e.line, edge, 0, measure_m, before_m, after_m, room_m, e.tail, e.head, tip, e.oneway)
-    tip = e.tail_degree == 1
-    return Place(e.line, edge, 1, measure_m, after_m, before_m, measure_m, e.head, e.tail, tip, e.oneway)
+        return Place(
+            e.line,
+            edge,
+            0,
+            measure_m,
+            before_m,
+            after_m,
+            e.line_length_m - measure_m,
+            e.tail,
+            e.head,
+            e.head_degree == 1,
+            e.oneway,
+            e.is_street,
+            e.leaves_east,
+            e.leaves_north,
+            e.arrives_east,
+            e.arrives_north,
+        )
+    return Place(
+        e.line,
+        edge,
+        1,
+        measure_m,
+        after_m,
+        before_m,
+        measure_m,
+        e.head,
+        e.tail,
+        e.tail_degree == 1,
+        e.oneway,
+        e.is_street,
+        -e.arrives_east,
+        -e.arrives_north,
+        -e.leaves_east,
+        -e.leaves_north,
+    )
 
 
 class Drivable(NamedTuple):
@@ -68,11 +105,35 @@ class Drivable(NamedTuple):
     length_m_max: float
     turn_logp: float
     tip_turn_logp: float
+    corner_logp: float
+    enter_logp: float
+
+
+#: Edges between two places whose corners are counted.
+CORNERS_MAX = 16
+
+
+@njit(cache=True, nogil=True)
+def corners(network: Network, routes: Routes, a: Place, b: Place) -> float:
+    """How much one turns at the junctions on the way from a by its head to b: 1 for each right angle."""
+    east, north, total, node = a.out_east, a.out_north, 0.0, a.head
+    for _ in range(CORNERS_MAX):
+        if node == b.tail:
+            break
+        directed = first_edge(routes, node, b.tail)
+        e = network.edges[directed // 2]
+        if directed % 2 == 0:
+            total += 1.0 - east * e.leaves_east - north * e.leaves_north
+            east, north, node = e.arrives_east, e.arrives_north, e.head
+        else:
+            total += 1.0 + east * e.arrives_east + north * e.arrives_north
+            east, north, node = -e.leaves_east, -e.leaves_north, e.tail
+    return total + 1.0 - east * b.in_east - north * b.in_north
 
 
 @njit(cache=True, nogil=True)
 def connect(
-    routes: Routes, a: Place, b: Place, drivable: Drivable, above_logp: float
+    network: Network, routes: Routes, a: Place, b: Place, drivable: Drivable, above_logp: float
 ) -> tuple[float, int, float]:
     """The likeliest way from a to b: (log-likelihood, which way, its length in metres).
 
@@ -98,6 +159,10 @@ def connect(
             back_again = first_edge(routes, a.head, b.tail) == 2 * a.edge + 1 - a.direction
             if back_again or (a.head == b.tail and one_edge and not one_direction):
                 logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
+            else:
+                logp += drivable.corner_logp * corners(network, routes, a, b)
+            if b.is_street and a.line != b.line:
+                logp += drivable.enter_logp
             if logp > best_logp:
                 best_logp, best_way, best_m = logp, BY_HEAD, length_m
 

@@ -33,6 +33,8 @@ def drivable_by(weights: Weights, dt_s: float, expected_m: float, sigma_m: float
         weights.top_speed_ms * dt_s + sigma_m,
         weights.turn_logp,
         weights.tip_turn_logp,
+        weights.corner_logp,
+        weights.enter_logp,
     )
 
 
@@ -105,6 +107,7 @@ def advance(
         best, best_a = NO_LOGP, -1
         place_b = places_b[b // 2]
         to = place_on(network, place_b.edge, b % 2, place_b.measure_m)
+        enter_logp = weights.enter_logp if to.is_street else 0.0
         anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
         ahead = _same_edge(places_a, last.found, place_b.edge, b % 2)
         for j in range(-1, n):
@@ -115,17 +118,17 @@ def advance(
                     continue
                 break
             if a == OFF:
-                step_logp = weights.switch_logp + anew
+                step_logp = weights.switch_logp + anew + enter_logp
             else:
                 place_a = places_a[a // 2]
                 kept = kept_max * (place_a.east * place_b.east + place_a.north * place_b.north)
                 told = offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
-                step_logp = weights.break_logp + anew
+                step_logp = weights.break_logp + anew + enter_logp
                 # The way there costs most to find out, so it is asked for only where it may win.
                 above_logp = max(step_logp, best - before[a]) - told
                 if above_logp < 0.0:
                     at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
-                    way_logp, way, _ = connect(routes, at, to, drivable, above_logp)
+                    way_logp, way, _ = connect(network, routes, at, to, drivable, above_logp)
                     if way != NO_WAY:
                         step_logp = way_logp + told
             if before[a] + step_logp > best:
