@@ -47,47 +47,6 @@ CHOICES: dict[str, tuple[float, ...]] = {
     "step_sigmas": (1.0, 1.5, 2.0),
     "sigma_m": (8.0, 12.0, 16.0),
 }
-GAIN_MIN`, so
-that none is moved by chance. It reads no family that is held out, and tells every step it took.
-"""
-
-from __future__ import annotations
-
-import argparse
-import time
-from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import mean
-
-from swept.kernel_cache import use_own_cache
-
-use_own_cache()
-
-from families import Shift, for_fitting, frequencies, passes_of, played
-from kubicka import CAR, agreement, matched_arcs, reports_of, thin
-
-from processing.district import District
-from processing.fix import ReportColumns
-from processing.pipeline import Core
-from processing.rules import Rules
-from simulators.kubicka import read_recording, track_folders
-from simulators.score import right_passes
-
-#: What each parameter may be; the search begins with the defaults.
-CHOICES: dict[str, tuple[float, ...]] = {
-    "noise_s": (10.0, 20.0, 30.0, 45.0),
-    "map_m": (1.0, 2.0, 3.0),
-    "white_m": (1.0, 1.5, 2.0, 3.0),
-    "beta_m": (4.0, 6.0, 8.0, 12.0),
-    "beta_share": (0.05, 0.1, 0.2),
-    "heading_sigma_deg": (15.0, 20.0, 30.0, 45.0),
-    "turn_logp": (-3.0, -4.0, -6.0, -8.0),
-    "tip_turn_logp": (-0.5, -1.5, -3.0),
-    "off_network_sigmas": (3.0, 3.5, 4.5),
-    "off_network_switch_logp": (-2.0, -3.0, -5.0),
-    "step_sigmas": (1.0, 1.5, 2.0, 3.0),
-    "sigma_m": (5.0, 8.0, 12.0),
-}
 GAIN_MIN = 2e-4
 EVERY_S = (1.0, 10.0, 30.0)
 

@@ -67,6 +67,7 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
         else:
             expected_m = expected_length_m(row["driven_m"], row["straight_m"])
             logp, _, _ = connect(
+                core.network,
                 core.routes,
                 place_on(core.network, place_a["edge"], before % 2, place_a["measure_m"]),
                 place_on(core.network, place["edge"], state % 2, place["measure_m"]),
