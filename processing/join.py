@@ -22,9 +22,10 @@ from processing.transition import (
     TURN,
     TURN_BY_TAIL,
     Place,
+    behind_m,
     connect,
     overshoot_m,
-    place_on,
+    room_m,
 )
 from processing.viterbi import drivable_by
 
@@ -110,10 +111,10 @@ def _put_along(
 @njit(cache=True, nogil=True)
 def _turn(network: Network, way: _Way, a: Place, turn_m: float, back_to_m: float) -> int:
     """Legs along a's line to the measure of a turn, and back to another measure."""
-    n = _put_along(network, way, 0, a.edge, a.direction, a.measure_m, turn_m)
+    n = _put_along(network, way, 0, a.arc // 2, a.arc % 2, a.measure_m, turn_m)
     if n < 0:
         return -1
-    return _put_along(network, way, n, way.edge[n - 1], 1 - a.direction, turn_m, back_to_m)
+    return _put_along(network, way, n, way.edge[n - 1], 1 - a.arc % 2, turn_m, back_to_m)
 
 
 @njit(cache=True, nogil=True)
@@ -121,32 +122,29 @@ def _legs_of(
     network: Network, routes: Routes, kind: int, a: Place, b: Place, expected_m: float, way: _Way
 ) -> int:
     """Write the legs of the way from a to b; how many, or -1 when there are too many."""
-    sign = 1.0 if a.direction == 0 else -1.0
+    arc_a, arc_b = network.arcs[a.arc], network.arcs[b.arc]
+    sign = arc_a.sign
     if kind == AHEAD:
-        return _put(way, 0, a.edge, a.direction, a.measure_m, b.measure_m)
+        return _put(way, 0, a.arc // 2, a.arc % 2, a.measure_m, b.measure_m)
     if kind == TURN:
         gone_m = sign * (b.measure_m - a.measure_m)
-        room_m = a.room_m - max(0.0, gone_m)
-        over_m = overshoot_m(expected_m, abs(gone_m), room_m)
+        further_m = room_m(network, a) - max(0.0, gone_m)
+        over_m = overshoot_m(expected_m, abs(gone_m), further_m)
         furthest_m = b.measure_m if gone_m > 0.0 else a.measure_m
         return _turn(network, way, a, furthest_m + sign * over_m, b.measure_m)
     if kind == TURN_BY_TAIL:
-        length_m = a.behind_m + way_m(routes, a.tail, b.tail) + b.behind_m
-        over_m = overshoot_m(expected_m, length_m, a.room_m)
-        n = _turn(network, way, a, a.measure_m + sign * over_m, a.measure_m - sign * a.behind_m)
-        node = a.tail
+        length_m = behind_m(network, a) + way_m(routes, arc_a.tail, arc_b.tail) + behind_m(network, b)
+        over_m = overshoot_m(expected_m, length_m, room_m(network, a))
+        n = _turn(network, way, a, a.measure_m + sign * over_m, arc_a.begin_m)
+        node = arc_a.tail
     else:
-        n = _put(way, 0, a.edge, a.direction, a.measure_m, a.measure_m + sign * a.ahead_m)
-        node = a.head
-    while node != b.tail and n > 0:
-        edge, backwards = first_edge(routes, node, b.tail) // 2, first_edge(routes, node, b.tail) % 2 == 1
-        from_m, to_m = network.edges[edge].from_m, network.edges[edge].to_m
-        if backwards:
-            n, node = _put(way, n, edge, 1, to_m, from_m), network.edges[edge].tail
-        else:
-            n, node = _put(way, n, edge, 0, from_m, to_m), network.edges[edge].head
-    begin_m = b.measure_m - b.behind_m if b.direction == 0 else b.measure_m + b.behind_m
-    return _put(way, n, b.edge, b.direction, begin_m, b.measure_m)
+        n = _put(way, 0, a.arc // 2, a.arc % 2, a.measure_m, arc_a.end_m)
+        node = arc_a.head
+    while node != arc_b.tail and n > 0:
+        number = first_edge(routes, node, arc_b.tail)
+        arc = network.arcs[number]
+        n, node = _put(way, n, number // 2, number % 2, arc.begin_m, arc.end_m), arc.head
+    return _put(way, n, b.arc // 2, b.arc % 2, arc_b.begin_m, b.measure_m)
 
 
 @njit(cache=True, nogil=True)
@@ -158,14 +156,15 @@ def _join(
     expected_m = steps.driven_m[a + 1 : b + 1].sum()
     if math.isnan(expected_m):
         expected_m = math.hypot(steps.x_m[b] - steps.x_m[a], steps.y_m[b] - steps.y_m[a])
-    place_a = place_on(network, steps.edge[a], steps.direction[a], from_m)
-    place_b = place_on(network, steps.edge[b], steps.direction[b], steps.measure_m[b])
+    place_a = Place(2 * steps.edge[a] + steps.direction[a], from_m)
+    place_b = Place(2 * steps.edge[b] + steps.direction[b], steps.measure_m[b])
     drivable = drivable_by(weights, dt_s, expected_m, steps.sigma_m[b])
     _, kind, length_m = connect(network, routes, place_a, place_b, drivable, -math.inf)
     if kind == NO_WAY or length_m > weights.top_speed_ms * dt_s or dt_s > weights.join_s_max:
         return -1
     longest_m = DETOUR_SHARE * expected_m + DETOUR_SIGMAS * steps.sigma_m[b]
-    if b > a + 1 and place_a.line != place_b.line and length_m > longest_m:
+    elsewhere = network.arcs[place_a.arc].line != network.arcs[place_b.arc].line
+    if b > a + 1 and elsewhere and length_m > longest_m:
         return -1
     return _legs_of(network, routes, kind, place_a, place_b, expected_m, way)
 

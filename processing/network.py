@@ -30,23 +30,38 @@ CELLS_MAX = 16_000_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: What is asked of an edge, in one record: its line and that line's length, its ends as measures on the line and
-#: as nodes, how many edges meet there, the directions (unit vectors along the measure) in which it leaves its
-#: tail and arrives at its head, and whether it is driven along the measure only.
+#: What is asked of an edge, in one record: its line, its ends as measures on the line and as nodes, how many
+#: edges meet there, and whether it is driven along the measure only.
 EDGE = np.dtype(
     [
         ("line", "i8"),
-        ("line_length_m", "f8"),
         ("from_m", "f8"),
         ("to_m", "f8"),
         ("tail", "i8"),
         ("head", "i8"),
         ("tail_degree", "i8"),
         ("head_degree", "i8"),
-        ("leaves_east", "f8"),
-        ("leaves_north", "f8"),
-        ("arrives_east", "f8"),
-        ("arrives_north", "f8"),
+        ("oneway", "?"),
+    ],
+    align=True,
+)
+#: An edge in one direction, number 2 * edge + dir: the measures at which it begins and ends, and at which its line
+#: ends that way; 1 along the measure, -1 against it; its nodes; the unit vectors in which one comes onto it and
+#: leaves it; whether it ends dead ahead, is one-way, and is a street that is audited.
+ARC = np.dtype(
+    [
+        ("begin_m", "f8"),
+        ("end_m", "f8"),
+        ("line_end_m", "f8"),
+        ("sign", "f8"),
+        ("line", "i4"),
+        ("tail", "i4"),
+        ("head", "i4"),
+        ("in_east", "f4"),
+        ("in_north", "f4"),
+        ("out_east", "f4"),
+        ("out_north", "f4"),
+        ("tip", "?"),
         ("oneway", "?"),
         ("is_street", "?"),
     ],
@@ -70,7 +85,7 @@ SEGMENT = np.dtype(
 
 
 class Network(NamedTuple):
-    """Lines (l), edges (e,) of dtype `EDGE`, and the segments of dtype `SEGMENT` that touch a grid's cells.
+    """Lines (l), edges (e,), their arcs (2e,), and the segments that touch a grid's cells, as the dtypes say.
 
     Few arrays of records, not many of numbers: a kernel pays for each array that it hands to another. Cells go row by row from (`grid_x_m`, `grid_y_m`); the segments
     of cell c are `segments[cell_start[c] : cell_start[c + 1]]`, so one that touches two cells stands twice.
@@ -78,6 +93,7 @@ class Network(NamedTuple):
 
     line_closed: NDArray[np.bool_]
     edges: NDArray[np.void]
+    arcs: NDArray[np.void]
     nodes: int
     grid_x_m: float
     grid_y_m: float
@@ -109,28 +125,47 @@ def build_network(lines: Sequence[Line], references: Sequence[Reference], *, nod
         for i, (line, measure) in enumerate(places[:-1])
         if places[i + 1][0] == line
     ]
-    lengths_m = np.array([reference.along_m[-1] for reference in references])
     edges = np.zeros(len(rows), dtype=EDGE)
     for name, column in zip(("line", "from_m", "to_m", "tail", "head"), zip(*rows, strict=True), strict=True):
         edges[name] = column
-    edges["line_length_m"] = lengths_m[edges["line"]]
     degree = np.bincount(np.concatenate([edges["tail"], edges["head"]]), minlength=nodes.max() + 1)
     edges["tail_degree"], edges["head_degree"] = degree[edges["tail"]], degree[edges["head"]]
-    edges["is_street"] = np.array([isinstance(line, Street) for line in lines], dtype=np.bool_)[edges["line"]]
     edges["oneway"] = np.array([line.oneway for line in lines], dtype=np.bool_)[edges["line"]]
     segments = _segments(rows, references)
-    first = np.unique(segments[:, 0], return_index=True)[1]
-    last = np.append(first[1:], len(segments)) - 1
-    for name, at in (("leaves", first), ("arrives", last)):
-        east, north = segments[at, 3] - segments[at, 1], segments[at, 4] - segments[at, 2]
-        length_m = np.hypot(east, north)
-        edges[f"{name}_east"], edges[f"{name}_north"] = east / length_m, north / length_m
     return Network(
         line_closed=np.array([reference.closed for reference in references], dtype=np.bool_),
         edges=edges,
+        arcs=_arcs(edges, segments, lines, references),
         nodes=len(degree),
         **_grid(segments),
     )
+
+
+def _arcs(
+    edges: NDArray[np.void], segments: Floats, lines: Sequence[Line], references: Sequence[Reference]
+) -> NDArray[np.void]:
+    """The edges, each along the measure and against it."""
+    arcs = np.zeros(2 * len(edges), dtype=ARC)
+    along, against = arcs[0::2], arcs[1::2]
+    first = np.unique(segments[:, 0], return_index=True)[1]
+    last = np.append(first[1:], len(segments)) - 1
+    for one, other, at in (("in", "out", first), ("out", "in", last)):
+        east, north = segments[at, 3] - segments[at, 1], segments[at, 4] - segments[at, 2]
+        length_m = np.hypot(east, north)
+        along[f"{one}_east"], along[f"{one}_north"] = east / length_m, north / length_m
+        against[f"{other}_east"], against[f"{other}_north"] = -east / length_m, -north / length_m
+    along["sign"], against["sign"] = 1.0, -1.0
+    along["line_end_m"] = np.array([reference.along_m[-1] for reference in references])[edges["line"]]
+    for arc, begin, end in (
+        (along, ("from_m", "tail"), ("to_m", "head")),
+        (against, ("to_m", "head"), ("from_m", "tail")),
+    ):
+        arc["begin_m"], arc["tail"] = edges[begin[0]], edges[begin[1]]
+        arc["end_m"], arc["head"] = edges[end[0]], edges[end[1]]
+        arc["tip"] = edges[f"{end[1]}_degree"] == 1
+        arc["line"], arc["oneway"] = edges["line"], edges["oneway"]
+        arc["is_street"] = np.array([isinstance(line, Street) for line in lines])[edges["line"]]
+    return arcs
 
 
 def _own_ends(reference: Reference) -> set[float]:

@@ -21,79 +21,38 @@ from processing.route import Routes, first_edge, way_m
 AHEAD, BY_HEAD, TURN, TURN_BY_TAIL, NO_WAY = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def overshoot_m(expected_m: float, between_m: float, room_m: float) -> float:
     """How far beyond the further of two fixes a unit turned that drove `expected_m` in all."""
     return min(room_m, max(0.0, 0.5 * (expected_m - between_m)))
 
 
 class Place(NamedTuple):
-    """A place on a directed edge: metres behind it and ahead of it on the edge, and the nodes there.
+    """A place on an arc of the network, 2 * edge + dir."""
 
-    `room_m` is how far the line goes on ahead, over all its edges; `tip` whether the edge ends dead ahead. One
-    comes onto the edge in the direction (in) and leaves it in the direction (out).
-    """
-
-    line: int
-    edge: int
-    direction: int
+    arc: int
     measure_m: float
-    behind_m: float
-    ahead_m: float
-    room_m: float
-    tail: int
-    head: int
-    tip: bool
-    oneway: bool
-    is_street: bool
-    in_east: float
-    in_north: float
-    out_east: float
-    out_north: float
 
 
-@njit(cache=True, nogil=True)
-def place_on(network: Network, edge: int, direction: int, measure_m: float) -> Place:
-    """The place at a measure on an edge that is driven in a direction."""
-    e = network.edges[edge]
-    before_m, after_m = measure_m - e.from_m, e.to_m - measure_m
-    if direction == 0:
-        return Place(
-            e.line,
-            edge,
-            0,
-            measure_m,
-            before_m,
-            after_m,
-            e.line_length_m - measure_m,
-            e.tail,
-            e.head,
-            e.head_degree == 1,
-            e.oneway,
-            e.is_street,
-            e.leaves_east,
-            e.leaves_north,
-            e.arrives_east,
-            e.arrives_north,
-        )
-    return Place(
-        e.line,
-        edge,
-        1,
-        measure_m,
-        after_m,
-        before_m,
-        measure_m,
-        e.head,
-        e.tail,
-        e.tail_degree == 1,
-        e.oneway,
-        e.is_street,
-        -e.arrives_east,
-        -e.arrives_north,
-        -e.leaves_east,
-        -e.leaves_north,
-    )
+@njit(cache=True, nogil=True, inline="always")
+def behind_m(network: Network, place: Place) -> float:
+    """Metres from the arc's tail."""
+    arc = network.arcs[place.arc]
+    return float(arc.sign * (place.measure_m - arc.begin_m))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def ahead_m(network: Network, place: Place) -> float:
+    """Metres to the arc's head."""
+    arc = network.arcs[place.arc]
+    return float(arc.sign * (arc.end_m - place.measure_m))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def room_m(network: Network, place: Place) -> float:
+    """Metres that the line goes on ahead, over all its edges."""
+    arc = network.arcs[place.arc]
+    return float(arc.sign * (arc.line_end_m - place.measure_m))
 
 
 class Drivable(NamedTuple):
@@ -114,24 +73,19 @@ CORNERS_MAX = 16
 
 
 @njit(cache=True, nogil=True)
-def corners(network: Network, routes: Routes, a: Place, b: Place) -> float:
-    """How much one turns at the junctions on the way from a by its head to b: 1 for each right angle."""
-    east, north, total, node = a.out_east, a.out_north, 0.0, a.head
+def corners(network: Network, routes: Routes, a: int, b: int) -> float:
+    """How much one turns at the junctions on the way from arc a by its head to arc b: 1 for a right angle."""
+    last, to, total = network.arcs[a], network.arcs[b], 0.0
     for _ in range(CORNERS_MAX):
-        if node == b.tail:
+        if last.head == to.tail:
             break
-        directed = first_edge(routes, node, b.tail)
-        e = network.edges[directed // 2]
-        if directed % 2 == 0:
-            total += 1.0 - east * e.leaves_east - north * e.leaves_north
-            east, north, node = e.arrives_east, e.arrives_north, e.head
-        else:
-            total += 1.0 + east * e.arrives_east + north * e.arrives_north
-            east, north, node = -e.leaves_east, -e.leaves_north, e.tail
-    return total + 1.0 - east * b.in_east - north * b.in_north
+        arc = network.arcs[first_edge(routes, last.head, to.tail)]
+        total += 1.0 - last.out_east * arc.in_east - last.out_north * arc.in_north
+        last = arc
+    return float(total + 1.0 - last.out_east * to.in_east - last.out_north * to.in_north)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def connect(
     network: Network, routes: Routes, a: Place, b: Place, drivable: Drivable, above_logp: float
 ) -> tuple[float, int, float]:
@@ -141,43 +95,45 @@ def connect(
     longer than `length_m_max` is taken: the unit can't have driven it.
     """
     best_logp, best_way, best_m = above_logp, NO_WAY, np.inf
-    one_edge, one_direction = a.edge == b.edge, a.direction == b.direction
     expected_m, longest_m, beta_m = drivable.expected_m, drivable.length_m_max, drivable.beta_m
-    # Metres from a to b along the edge, the way a drives.
-    gone_m = b.measure_m - a.measure_m if a.direction == 0 else a.measure_m - b.measure_m
+    arc_a, arc_b = network.arcs[a.arc], network.arcs[b.arc]
+    # Metres from a to b along the line, the way a drives.
+    gone_m = arc_a.sign * (b.measure_m - a.measure_m)
 
-    if one_edge and one_direction and -drivable.slip_m_max <= gone_m <= longest_m:
+    if a.arc == b.arc and -drivable.slip_m_max <= gone_m <= longest_m:
         logp = -abs(gone_m - expected_m) / beta_m
         if logp > best_logp:
             best_logp, best_way, best_m = logp, AHEAD, max(0.0, gone_m)
 
-    least_m = a.ahead_m + b.behind_m
+    from_tail_m = behind_m(network, b)
+    least_m = ahead_m(network, a) + from_tail_m
     if least_m <= longest_m and expected_m - least_m > beta_m * best_logp:
-        length_m = least_m + way_m(routes, a.head, b.tail)
+        length_m = least_m + way_m(routes, arc_a.head, arc_b.tail)
         logp = -abs(length_m - expected_m) / beta_m
         if length_m <= longest_m and logp > best_logp:
-            back_again = first_edge(routes, a.head, b.tail) == 2 * a.edge + 1 - a.direction
-            if back_again or (a.head == b.tail and one_edge and not one_direction):
-                logp += drivable.tip_turn_logp if a.tip else drivable.turn_logp
+            back = a.arc ^ 1
+            back_again = first_edge(routes, arc_a.head, arc_b.tail) == back
+            if back_again or (arc_a.head == arc_b.tail and b.arc == back):
+                logp += drivable.tip_turn_logp if arc_a.tip else drivable.turn_logp
             else:
-                logp += drivable.corner_logp * corners(network, routes, a, b)
-            if b.is_street and a.line != b.line:
+                logp += drivable.corner_logp * corners(network, routes, a.arc, b.arc)
+            if arc_b.is_street and arc_a.line != arc_b.line:
                 logp += drivable.enter_logp
             if logp > best_logp:
                 best_logp, best_way, best_m = logp, BY_HEAD, length_m
 
-    if a.oneway or drivable.turn_logp <= best_logp:
+    if arc_a.oneway or drivable.turn_logp <= best_logp:
         return best_logp, best_way, best_m
-    if a.line == b.line and not one_direction:
-        between_m, room_m = abs(gone_m), a.room_m - max(0.0, gone_m)
-        length_m = between_m + 2.0 * overshoot_m(expected_m, between_m, room_m)
+    if arc_a.line == arc_b.line and arc_a.sign != arc_b.sign:
+        between_m, further_m = abs(gone_m), room_m(network, a) - max(0.0, gone_m)
+        length_m = between_m + 2.0 * overshoot_m(expected_m, between_m, further_m)
         logp = -abs(length_m - expected_m) / beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN, length_m
-    least_m = a.behind_m + b.behind_m
+    least_m = behind_m(network, a) + from_tail_m
     if least_m <= longest_m and expected_m - least_m > beta_m * (best_logp - drivable.turn_logp):
-        length_m = least_m + way_m(routes, a.tail, b.tail)
-        length_m += 2.0 * overshoot_m(expected_m, length_m, a.room_m)
+        length_m = least_m + way_m(routes, arc_a.tail, arc_b.tail)
+        length_m += 2.0 * overshoot_m(expected_m, length_m, room_m(network, a))
         logp = -abs(length_m - expected_m) / beta_m + drivable.turn_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m

@@ -16,7 +16,7 @@ from processing.emission import offset_logp
 from processing.lattice import OFF, STATES, Lattice, Weights
 from processing.network import Network
 from processing.route import Routes
-from processing.transition import NO_WAY, Drivable, connect, expected_length_m, place_on
+from processing.transition import NO_WAY, Drivable, Place, connect, expected_length_m
 
 NO_LOGP = -math.inf
 #: A state that is e^25 times less likely than the best of its row is followed no further.
@@ -106,8 +106,8 @@ def advance(
             continue
         best, best_a = NO_LOGP, -1
         place_b = places_b[b // 2]
-        to = place_on(network, place_b.edge, b % 2, place_b.measure_m)
-        enter_logp = weights.enter_logp if to.is_street else 0.0
+        to = Place(2 * place_b.edge + b % 2, place_b.measure_m)
+        enter_logp = weights.enter_logp if network.arcs[to.arc].is_street else 0.0
         anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
         ahead = _same_edge(places_a, last.found, place_b.edge, b % 2)
         for j in range(-1, n):
@@ -127,7 +127,7 @@ def advance(
                 # The way there costs most to find out, so it is asked for only where it may win.
                 above_logp = max(step_logp, best - before[a]) - told
                 if above_logp < 0.0:
-                    at = place_on(network, place_a.edge, a % 2, place_a.measure_m)
+                    at = Place(2 * place_a.edge + a % 2, place_a.measure_m)
                     way_logp, way, _ = connect(network, routes, at, to, drivable, above_logp)
                     if way != NO_WAY:
                         step_logp = way_logp + told

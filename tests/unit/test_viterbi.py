@@ -17,7 +17,7 @@ from processing.lattice import OFF
 from processing.match import Match
 from processing.pipeline import Core
 from processing.rules import Rules
-from processing.transition import connect, expected_length_m, place_on
+from processing.transition import Place, connect, expected_length_m
 from processing.viterbi import decode_between, drivable_by
 from tests.unit.town import Leg, drive, road, street, town
 
@@ -69,8 +69,8 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
             logp, _, _ = connect(
                 core.network,
                 core.routes,
-                place_on(core.network, place_a["edge"], before % 2, place_a["measure_m"]),
-                place_on(core.network, place["edge"], state % 2, place["measure_m"]),
+                Place(2 * place_a["edge"] + before % 2, place_a["measure_m"]),
+                Place(2 * place["edge"] + state % 2, place["measure_m"]),
                 drivable_by(weights, dt_s, expected_m, row["sigma_m"]),
                 -math.inf,
             )
