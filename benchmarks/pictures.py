@@ -115,7 +115,7 @@ def show(axes: Axes, one: Drive, title: str, *, north: bool) -> None:
     axes.scatter(px, py, s=14, color=colours, zorder=3)
     near = np.where(np.abs(one.x_m) <= np.abs(one.x_m - 20.0), 17, 18)
     inside = (one.y_m > 15) & (one.y_m < 135) & (np.abs(one.x_m - 10) < 40)
-    nearest = [OWN if near[i] == 17 else OTHER for i in range(len(near))]  # noqa: PLR2004 - the alley's name
+    nearest = [OWN if near[i] == 17 else OTHER for i in range(len(near))]
     edge = [nearest[i] if inside[i] else "#666666" for i in range(len(near))]
     axes.scatter(one.x_m, one.y_m, s=42, facecolors="white", edgecolors=edge, linewidths=1.6, zorder=4)
     axes.set_title(title, fontsize=11, loc="left")
@@ -148,7 +148,11 @@ def sureness(one: Drive) -> tuple[str, float, str]:
     network, routes = one.core.network, one.core.routes
     rival = rival_of(network, routes, one.match, line, int(on[0]), int(on[-1]))
     names = [street.street_id for street in one.core.district.streets]
-    return names[line], certainty(rival, one.core.rules), names[rival.line] if 0 <= rival.line < alleys else ""
+    return (
+        names[line],
+        certainty(rival, one.core.rules),
+        names[rival.line] if 0 <= rival.line < alleys else "",
+    )
 
 
 def counts(one: Drive) -> tuple[int, int]:
@@ -178,7 +182,12 @@ def told(one: Drive, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 5.6), width_ratios=(1.0, 1.0))
     a, b = counts(one)
     name, sure, _ = sureness(one)
-    show(left, one, f"Nearest line: {a} fixes in alley 17, {b} in 18.\nThe whole drive: {name} ({sure:.0%} sure)", north=True)
+    show(
+        left,
+        one,
+        f"Nearest line: {a} fixes in alley 17, {b} in 18.\nThe whole drive: {name} ({sure:.0%} sure)",
+        north=True,
+    )
     when = np.array(settled_at(one)[: len(one.match.steps)])
     steps = one.match.steps
     names = [one.core.line_of_edge(int(edge)) if edge >= 0 else "" for edge in one.match.edge]

@@ -44,8 +44,8 @@ class Rules:
     slip_sigmas: float = 3.0
     turn_logp: float = -6.0
     tip_turn_logp: float = -1.5
-    corner_logp: float = -1.0
-    enter_logp: float = -1.0
+    corner_logp: float = -0.5
+    enter_logp: float = -0.5
     off_network_sigmas: float = 3.5
     off_network_switch_logp: float = -5.0
     lag_m_max: float = 2_000.0
