@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 SEED ?=
 
-.PHONY: help setup check test demo chaos bench bench-core bench-accuracy bench-ingest clean
+.PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -62,8 +62,14 @@ bench: bench-core bench-ingest ## Measure what this machine does
 bench-core: setup ## Microseconds a fix costs in each stage of the core
 	$(BIN)/python benchmarks/core.py $(ARGS)
 
-bench-accuracy: setup ## Share of streets with the right frequency, by noise and interval
-	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+# SEEDS and SHIFTS make it shorter: all of it takes about half an hour.
+SEEDS ?= 20
+SHIFTS ?= 1000
+bench-match: setup ## How right and how fast matching is, beside its peers (SEEDS=20, SHIFTS=1000)
+	$(BIN)/python benchmarks/accuracy.py --families held-out --seeds $(SEEDS) $(ARGS)
+	$(BIN)/python benchmarks/no_credit.py --shifts $(SHIFTS) $(ARGS)
+	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/match.py
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)

@@ -64,7 +64,7 @@ def placed_fixes(core: Core, fixes: TrackFixes, match: Match) -> Placed:
 def edge_at(network: Network, line: NDArray[np.int64], measure_m: NDArray[np.float64]) -> NDArray[np.int64]:
     """The edge at each measure of a line; at a cut the one before it."""
     edges = network.edges
-    longest_m = 2.0 * float(edges["line_length_m"].max())
+    longest_m = 2.0 * float(network.arcs["line_end_m"].max())
     ends = edges["line"] * longest_m + edges["to_m"]
     last = np.searchsorted(edges["line"], line, side="right") - 1
     return np.minimum(np.searchsorted(ends, line * longest_m + measure_m), last).astype(np.int64)
