@@ -135,6 +135,8 @@ def connect(
         length_m = least_m + way_m(routes, arc_a.tail, arc_b.tail)
         length_m += 2.0 * overshoot_m(expected_m, length_m, room_m(network, a))
         logp = -abs(length_m - expected_m) / beta_m + drivable.turn_logp
+        if arc_b.is_street and arc_a.line != arc_b.line:
+            logp += drivable.enter_logp
         if length_m <= longest_m and logp > best_logp:
             best_logp, best_way, best_m = logp, TURN_BY_TAIL, length_m
     return best_logp, best_way, best_m
