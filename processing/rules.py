@@ -49,8 +49,8 @@ class Rules:
     off_network_sigmas: float = 3.5
     off_network_switch_logp: float = -5.0
     lag_m_max: float = 2_000.0
-    certainty_base: float = -0.16
-    certainty_slope: float = 1.56
+    certainty_base: float = -0.61
+    certainty_slope: float = 1.83
     certainty_min: float = 0.98
     # Joins and passes
     join_s_max: float = 120.0
