@@ -20,10 +20,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
+from processing.rules import Rules
+
 TENTHS = 10
 COLOUR, INK = "#2f6f73", "#3c4043"
-#: What a tenth may be off.
-OFF_MAX = 0.03
+#: What a tenth may be off, and what is called certain.
+OFF_MAX, CERTAIN = 0.03, 0.95
 
 
 def tenths(said: NDArray[np.float64], right: NDArray[np.bool_]) -> list[tuple[int, float, float, float]]:
@@ -85,20 +87,16 @@ def main() -> None:
         print(
             f"| {int(mean_said * TENTHS) / TENTHS:.1f} | {n:,} | {mean_said:.3f} | {share:.3f} | {error:.3f} |"
         )
-    certain = said >= 0.95
     print()
-    print(
-        f"Certain at 0.95 or more: {certain.mean():.4f} of {len(said):,} passes, of which"
-        f" {right[certain].mean():.4f} are right."
-    )
+    print("| noise, interval | passes | 0.95 or more | of these right | not ambiguous | of these right |")
+    print("|---|---|---|---|---|---|")
     for key in sorted({(row["sigma_m"], row["every_s"]) for row in results}):
         own = [one for row in results if (row["sigma_m"], row["every_s"]) == key for one in row["passes"]]
-        marked = [one for one in own if not one["ambiguous"]]
-        share = sum(one["right"] for one in marked) / len(marked)
-        print(
-            f"- {key[0]:.0f} m, {key[1]:.0f} s: {len(marked) / len(own):.4f} of passes not ambiguous,"
-            f" of which {share:.4f} are right"
-        )
+        cells = [f"{key[0]:.0f} m, {key[1]:.0f} s", f"{len(own):,}"]
+        for least in (CERTAIN, Rules().certainty_min):
+            sure = [one["right"] for one in own if one["certainty"] >= least]
+            cells += [f"{len(sure) / len(own):.4f}", f"{np.mean(sure):.4f}"]
+        print("| " + " | ".join(cells) + " |")
     draw(rows, args.out / "matching-reliability.svg")
 
 

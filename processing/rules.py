@@ -51,7 +51,7 @@ class Rules:
     lag_m_max: float = 2_000.0
     certainty_base: float = -0.61
     certainty_slope: float = 1.83
-    certainty_min: float = 0.98
+    certainty_min: float = 0.99
     # Joins and passes
     join_s_max: float = 120.0
     leave_m_min: float = 10.0
