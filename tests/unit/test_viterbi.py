@@ -59,11 +59,13 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
         place, place_a = match.candidates[i, state // 2 % 8], match.candidates[max(i - 1, 0), before // 2 % 8]
         dt_s = float(row["time_us"] - last["time_us"]) / 1e6
         total += float(row["logp"][state])
-        if OFF in (state, before):
-            total += 0.0 if state == before or i == 0 else weights.switch_logp
+        arc = core.network.arcs[2 * place["edge"] + state % 2] if state != OFF else None
+        enter = weights.enter_logp if arc is not None and arc["is_street"] else 0.0
+        if i and OFF in (state, before):
+            total += 0.0 if state == before else weights.switch_logp + enter
             total += 0.0 if state == OFF else offset(match, i, place, place_a, 0.0)
         elif i == 0:
-            total += offset(match, i, place, place_a, 0.0)
+            total += 0.0 if state == OFF else offset(match, i, place, place_a, 0.0)
         else:
             expected_m = expected_length_m(row["driven_m"], row["straight_m"])
             logp, _, _ = connect(
@@ -76,7 +78,7 @@ def path_logp(core: Core, match: Match, states: tuple[int, ...]) -> float:
             )
             cosine = float(place_a["east"] * place["east"] + place_a["north"] * place["north"])
             ahead = logp + offset(match, i, place, place_a, cosine)
-            total += max(ahead, weights.break_logp + offset(match, i, place, place_a, 0.0))
+            total += max(ahead, weights.break_logp + enter + offset(match, i, place, place_a, 0.0))
         before = state
     return total
 
