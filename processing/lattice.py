@@ -44,13 +44,14 @@ ROW = np.dtype(
     align=True,
 )
 
-#: What a step of the recursion works on: each state's log-likelihood, that of the row before, and the states in
-#: order of it.
+#: What a step of the recursion works on: each state's log-likelihood, that of the row before, the states in
+#: order of it, and what a candidate's offset says after each of the row before.
 WORK = np.dtype(
     [
         ("score", "f8", (STATES,)),
         ("before", "f8", (STATES,)),
         ("order", "i8", (STATES,)),
+        ("told", "f8", (CANDIDATES_MAX,)),
     ],
     align=True,
 )

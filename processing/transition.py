@@ -97,6 +97,10 @@ def connect(
     best_logp, best_way, best_m = above_logp, NO_WAY, np.inf
     expected_m, longest_m, beta_m = drivable.expected_m, drivable.length_m_max, drivable.beta_m
     arc_a, arc_b = network.arcs[a.arc], network.arcs[b.arc]
+    back = a.arc ^ 1
+    if b.arc == back and (drivable.tip_turn_logp if arc_a.tip else drivable.turn_logp) <= above_logp:
+        # To the other direction of an edge there is no way without a turn.
+        return best_logp, best_way, best_m
     # Metres from a to b along the line, the way a drives.
     gone_m = arc_a.sign * (b.measure_m - a.measure_m)
 
@@ -111,7 +115,6 @@ def connect(
         length_m = least_m + way_m(routes, arc_a.head, arc_b.tail)
         logp = -abs(length_m - expected_m) / beta_m
         if length_m <= longest_m and logp > best_logp:
-            back = a.arc ^ 1
             back_again = first_edge(routes, arc_a.head, arc_b.tail) == back
             if back_again or (arc_a.head == arc_b.tail and b.arc == back):
                 logp += drivable.tip_turn_logp if arc_a.tip else drivable.turn_logp

@@ -94,21 +94,29 @@ def advance(
     """
     last, row = lattice.rows[i - 1], lattice.rows[i]
     places_a, places_b = lattice.candidates[i - 1], lattice.candidates[i]
-    score, before, order = lattice.work[0].score, lattice.work[0].before, lattice.work[0].order
+    score, before = lattice.work[0].score, lattice.work[0].before
+    order, told = lattice.work[0].order, lattice.work[0].told
     before[:] = score
     dt_s = (row.time_us - last.time_us) * 1e-6
     kept_max, sigma_m, white_m = math.exp(-dt_s / weights.noise_s), row.sigma_m, weights.white_m
     drivable = drivable_by(weights, dt_s, expected_length_m(row.driven_m, row.straight_m), sigma_m)
     n = _sort_likeliest_first(before, BEAM_LOGP, order)
     score[:], back[:] = NO_LOGP, -1
+    anew = 0.0
     for b in range(2 * row.found):
+        place_b = places_b[b // 2]
+        if b % 2 == 0:
+            # What the offset says is the same for both directions.
+            anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
+            for k in range(last.found):
+                place_a = places_a[k]
+                kept = kept_max * (place_a.east * place_b.east + place_a.north * place_b.north)
+                told[k] = offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
         if logp[b] == NO_LOGP:
             continue
         best, best_a = NO_LOGP, -1
-        place_b = places_b[b // 2]
         to = Place(2 * place_b.edge + b % 2, place_b.measure_m)
         enter_logp = weights.enter_logp if network.arcs[to.arc].is_street else 0.0
-        anew = offset_logp(place_b.offset_m, 0.0, 0.0, kept_max, sigma_m, white_m)
         ahead = _same_edge(places_a, last.found, place_b.edge, b % 2)
         for j in range(-1, n):
             # On along the edge is where most go: tried first, it leaves little to try.
@@ -117,20 +125,19 @@ def advance(
                 if j < 0:
                     continue
                 break
+            if j >= 0 and a == ahead:
+                continue
             if a == OFF:
                 step_logp = weights.switch_logp + anew + enter_logp
             else:
-                place_a = places_a[a // 2]
-                kept = kept_max * (place_a.east * place_b.east + place_a.north * place_b.north)
-                told = offset_logp(place_b.offset_m, place_a.offset_m, kept, kept_max, sigma_m, white_m)
                 step_logp = weights.break_logp + anew + enter_logp
                 # The way there costs most to find out, so it is asked for only where it may win.
-                above_logp = max(step_logp, best - before[a]) - told
+                above_logp = max(step_logp, best - before[a]) - told[a // 2]
                 if above_logp < 0.0:
-                    at = Place(2 * place_a.edge + a % 2, place_a.measure_m)
+                    at = Place(2 * places_a[a // 2].edge + a % 2, places_a[a // 2].measure_m)
                     way_logp, way, _ = connect(network, routes, at, to, drivable, above_logp)
                     if way != NO_WAY:
-                        step_logp = way_logp + told
+                        step_logp = way_logp + told[a // 2]
             if before[a] + step_logp > best:
                 best, best_a = before[a] + step_logp, a
         score[b], back[b] = best + logp[b], best_a
