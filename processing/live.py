@@ -50,7 +50,7 @@ def take_live(
     The lattice given is used up: go on with the one returned.
     """
     settled: list[Settled] = []
-    for low in range(0, len(fixes.time_us), CHUNK):
+    for low in range(0, max(1, len(fixes.time_us)), CHUNK):
         high = min(low + CHUNK, len(fixes.time_us))
         lattice = _with_room(lattice, 2 * (high - low))
         out = _room_for(lattice)
@@ -63,6 +63,8 @@ def close_live(network: Network, routes: Routes, weights: Weights, lattice: Latt
     """End a track: all that was not settled yet."""
     lattice = _with_room(lattice, 1)
     out = _room_for(lattice)
+    if lattice.tip["fixes"][0] == 0:
+        return _first(out, 0)
     return _first(out, _close(network, routes, weights, lattice, out))
 
 

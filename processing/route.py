@@ -65,7 +65,7 @@ def _entry(routes: WithinReach, a: int, b: int) -> int:
 
 
 # Kernels are compiled for each kind of table: how many fields a tuple has is known then, and no step pays
-# for the question.
+# for the question. So the two kinds must not have equally many.
 ALL_PAIRS_FIELDS = len(AllPairs._fields)
 
 

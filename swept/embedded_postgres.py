@@ -127,16 +127,20 @@ class EmbeddedPostgres:
         with self._mutex:
             if self._hold is None:
                 return self.start()
-            # A server that was just killed may still count as running; one that answers does.
+            # A server that others killed may still count as running; one that answers does.
             if not self._becomes_ready(time.monotonic() + START_S_MAX):
                 self._launch()
             return self.url
 
     def kill(self) -> None:
-        """Kill -9, as a power cut would; the supervisor then starts it again."""
-        pid = self.pid
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+        """Kill -9, as a power cut would, and see it gone; the supervisor then starts it again.
+
+        A server that dies may answer once more, and who asks it then takes it for one that lives.
+        """
+        server = self._server
+        if server is not None and server.poll() is None:
+            server.kill()
+            server.wait()
 
     def stop(self) -> None:
         """Fast shutdown: open transactions roll back, everything committed stays."""

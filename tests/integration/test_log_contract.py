@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -146,18 +145,6 @@ def test_reading_fewer_records_than_partitions_is_an_error(open_log: Open) -> No
 # What only the table log promises
 
 
-def reopened(store_url: str) -> TableLog:
-    """The log after its server was killed; until that is back for good it says that it isn't."""
-    until_s = time.monotonic() + 30.0
-    while True:
-        try:
-            return TableLog(store_url)
-        except LogUnavailable:
-            if time.monotonic() > until_s:
-                raise
-            time.sleep(0.1)
-
-
 def test_what_append_returned_for_survives_a_kill_of_the_database_and_an_append_in_flight_is_whole(
     store_url: str, postgres: EmbeddedPostgres
 ) -> None:
@@ -180,7 +167,7 @@ def test_what_append_returned_for_survives_a_kill_of_the_database_and_an_append_
     postgres.kill()
     appending.join()
     postgres.ensure()
-    with contextlib.closing(reopened(store_url)) as again:
+    with contextlib.closing(TableLog(store_url)) as again:
         total = sum(again.ends().values())
         assert total in (10 * len(done), 10 * len(done) + 10)  # one may have committed unheard
         records = read_all(again, total)

@@ -133,6 +133,13 @@ def test_alleys_side_by_side_are_told_apart_at_their_end_and_only_then_settled()
     assert {"A", "B"} & set().union(*lines)
 
 
+def test_a_track_without_fixes_settles_nothing() -> None:
+    nothing = wander(3, 5, 5, 1.0, told=True).part(0, 0)
+    parts, lattice, rest = played(CORE, nothing, [], Rules())
+    assert len(parts[0].fix) == len(rest.fix) == 0
+    assert lattice.tip["rows"][0] == 0
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_track_of_one_or_two_fixes_is_settled_at_its_end(n: int) -> None:
     fixes = wander(3, 5, 5, 1.0, told=True).part(0, n)
