@@ -340,14 +340,15 @@ class EmbeddedPostgres:
     def _supervise(self) -> None:
         delay_s = 0.1
         while not self._stopping.is_set():
-            server = self._server
-            if server is not None and server.poll() is None:
+            if self.pid is not None:
                 self._stopping.wait(0.2)
                 delay_s = 0.1
                 continue
             with self._mutex:
                 if self._stopping.is_set():
                     return
+                if self.pid is not None:  # ensure() was faster
+                    continue
                 with contextlib.suppress(RuntimeError):  # its log says why; we try again, ensure() raises
                     self._launch()
             self._stopping.wait(delay_s)

@@ -50,6 +50,16 @@ def test_what_was_committed_survives_a_kill_and_the_server_comes_back_by_itself(
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
 
 
+def test_a_server_that_was_made_sure_of_is_not_started_a_second_time(server: EmbeddedPostgres) -> None:
+    with server._mutex:
+        server.kill()
+        time.sleep(0.5)  # the supervisor looks every 0.2 s: it has seen the death, and waits for us
+        server.ensure()
+    started = server.pid
+    time.sleep(0.5)
+    assert server.pid == started
+
+
 def test_a_stopped_server_keeps_its_data_and_its_pid_is_gone(server: EmbeddedPostgres) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (number integer)")
