@@ -1,0 +1,1 @@
+"""Proof: what was recorded can be recomputed, and a change of it is seen."""

@@ -1,0 +1,1 @@
+"""What is filed: CSV, XLSX, GeoJSON and PDF of one document."""
