@@ -61,18 +61,25 @@ class StreetDay:
 
 
 def street_day(
-    street: Street, reference: Reference, service_day: date, work: str, passes: Iterable[Pass], rules: Rules
+    street: Street,
+    reference: Reference,
+    service_day: date,
+    work: str,
+    passes: Iterable[Pass],
+    rules: Rules,
+    window_us: tuple[int, int] | None = None,
 ) -> StreetDay:
-    """The figures of a street, a service day and a kind of work.
+    """The figures of a street, a service day and a kind of work; those of a shift with its `window_us`.
 
     `passes` are those of the street, of any work, that start in the day, and those of the day before that
-    sweep in its last `depth_gap_s` or later; others are left out here. Passes of the day before only say what
-    was just swept; they do so for the certain figures too, ambiguous or not, so that those never exceed the
-    others. A drive through, without a swept metre, is not among the number of passes.
+    sweep in its last `depth_gap_s` or later; others are left out here. Passes that start before the window
+    only say what was just swept; they do so for the certain figures too, ambiguous or not, so that those
+    never exceed the others. A drive through, without a swept metre, is not among the number of passes.
     """
-    counter = _counter(street, reference, service_day, rules)
-    start_us = counter.start_us
-    end_us = day_start_us(service_day + timedelta(days=1), rules.day_start_s, rules.timezone)
+    zone = rules.day_start_s, rules.timezone
+    following = service_day + timedelta(days=1)
+    start_us, end_us = window_us or (day_start_us(service_day, *zone), day_start_us(following, *zone))
+    counter = _counter(street, reference, start_us, rules)
     mine = [one for one in passes if one.street_id == street.street_id and one.work == work]
     today = [one for one in mine if start_us <= one.enter_us < end_us]
     before = [one for one in mine if one.enter_us < start_us]
@@ -166,13 +173,13 @@ class _Counter:
         return int(_earliest_us(side.cuts_mm, side.pieces, kth, *limits, self.closed))
 
 
-def _counter(street: Street, reference: Reference, service_day: date, rules: Rules) -> _Counter:
+def _counter(street: Street, reference: Reference, start_us: int, rules: Rules) -> _Counter:
     two_sided = street.sides == 2 and not street.oneway
     return _Counter(
         directions=(1, -1) if two_sided else (0,),
         length_mm=reference.length_mm,
         closed=reference.closed,
-        start_us=day_start_us(service_day, rules.day_start_s, rules.timezone),
+        start_us=start_us,
         gap_us=round(rules.depth_gap_s * US),
         allowance=Allowance.of(rules, reference.length_mm),
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from processing.district import District
+
 #: WGS-84: semi-major axis in metres and first eccentricity squared.
 SEMI_MAJOR_M = 6_378_137.0
 ECCENTRICITY_2 = 0.006_694_379_990_14
@@ -50,3 +52,14 @@ class LocalProjection:
         lon = np.asarray(x_m, dtype=np.float64) / self.x_m_per_deg + self.lon0_deg
         lat = np.asarray(y_m, dtype=np.float64) / self.y_m_per_deg + self.lat0_deg
         return lon, lat
+
+
+def projection_of(district: District) -> LocalProjection:
+    """The projection of a district, from the middle of its lines."""
+    degrees = [
+        point for line in (*district.streets, *district.roads) for part in line.parts for point in part
+    ]
+    lon, lat = np.array(degrees).T
+    return LocalProjection(
+        round(float((lon.min() + lon.max()) / 2), 3), round(float((lat.min() + lat.max()) / 2), 3)
+    )

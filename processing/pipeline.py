@@ -20,7 +20,7 @@ from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
 from processing.fix import Kind, Rejection, Report, ReportColumns
 from processing.frequency import StreetDay, street_day
-from processing.geodesy import LocalProjection
+from processing.geodesy import projection_of
 from processing.join import Steps, join_steps
 from processing.linear_reference import Reference, reference
 from processing.match import Match, TrackFixes, match_track
@@ -58,7 +58,7 @@ class Core:
         self.rules: Rules = district.rules
         self.units: Mapping[str, Unit] = {unit.unit_id: unit for unit in district.units}
         lines = (*district.streets, *district.roads)
-        self.projection = _projection(district)
+        self.projection = projection_of(district)
         references = [reference(line, self.projection) for line in lines]
         self.line_references = tuple(references)
         self._line_ids = tuple(line.line_id for line in lines)
@@ -210,16 +210,6 @@ def analyze(district: District, reports: Iterable[Report], core: Core | None = N
     passes = tuple(found for track in tracks for found in track.passes or ())
     return Analysis(
         tuple(tracks), passes, tuple(core.street_days(passes)), resolved.conflicts, resolved.duplicates
-    )
-
-
-def _projection(district: District) -> LocalProjection:
-    degrees = [
-        point for line in (*district.streets, *district.roads) for part in line.parts for point in part
-    ]
-    lon, lat = np.array(degrees).T
-    return LocalProjection(
-        round(float((lon.min() + lon.max()) / 2), 3), round(float((lat.min() + lat.max()) / 2), 3)
     )
 
 

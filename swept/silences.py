@@ -10,15 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from api.context import Context
-from api.verdicts import gaps_of_day
 from processing.fix import Kind, Report, ReportColumns
 from processing.pipeline import Core, Track
+from processing.silence import Ground, Seen, Suspect, gaps_of_day
 from processing.unit_day import UnitDay, unit_day
 from processing.verdict import Gap
-from storage.pool import Pool
-from storage.queries.suspects import Suspect
-from storage.queries.unit_days import UnitDayRow
 
 #: Gaps by service day and kind of work.
 Silences = dict[date, dict[str, list[Gap]]]
@@ -31,14 +27,14 @@ def silences(
     by_unit: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_unit[report.unit_id].append(report)
-    rows: list[UnitDayRow] = []
+    rows: list[Seen] = []
     for unit_id, mine in sorted(by_unit.items()):
         mine.sort(key=lambda one: (one.fix_time_us, one.kind))
         columns = ReportColumns.of(mine)
         found = (unit_day(core.units[unit_id], day, columns, core.rules) for day in days)
         places = {one.fix_time_us: (one.lon, one.lat) for one in mine if one.kind == Kind.FIX}
         rows += [_row(one, places) for one in found if one is not None]
-    context = Context(core.district, core.references, core.projection, Pool("", 0))
+    ground = Ground(core.district, core.projection)
     # Now is when the newest fix of each unit came in, as the store has it.
     newest: dict[str, Report] = {
         unit_id: max(fixes, key=lambda one: one.fix_time_us)
@@ -47,7 +43,7 @@ def silences(
     }
     now_us = max((one.received_us for one in newest.values()), default=None)
     suspects = suspects_of(tracks)
-    gaps = {day: gaps_of_day(context, day, rows, now_us, suspects) for day in days}
+    gaps = {day: gaps_of_day(ground, day, rows, now_us, suspects) for day in days}
     return gaps if planned else {day: _for_any_work(core, found) for day, found in gaps.items()}
 
 
@@ -60,15 +56,12 @@ def suspects_of(tracks: Iterable[Track]) -> list[Suspect]:
     ]
 
 
-def _row(found: UnitDay, places: dict[int, tuple[float, float]]) -> UnitDayRow:
-    return UnitDayRow(
+def _row(found: UnitDay, places: dict[int, tuple[float, float]]) -> Seen:
+    return Seen(
         found.unit_id,
         found.service_day,
-        found.fixes,
         found.first_fix_us,
         found.last_fix_us,
-        found.working_s,
-        found.driven_m,
         list(found.gaps),
         *places[found.first_fix_us],
         *places[found.last_fix_us],

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query
 
 from api.context import Context, Dates, TheConnection, TheContext, TheDates, UserFault, moment
 from api.models import CorrectionInfo, StreetFrequency
-from api.verdicts import gaps_of_day
 from processing.district import Street
+from processing.silence import Ground, Seen, gaps_of_day
 from processing.verdict import Gap, verdict
 from storage.queries.corrections import corrections as stored_corrections
 from storage.queries.frequency import Figures
 from storage.queries.frequency import frequency as stored_frequency
 from storage.queries.suspects import suspects
-from storage.queries.unit_days import UnitDayRow, unit_days
+from storage.queries.unit_days import unit_days
 
 router = APIRouter(tags=["frequency"])
 
@@ -57,14 +57,15 @@ def _silences(
 ) -> dict[date, dict[str, list[Gap]]]:
     now_us = context.now_us(connection)
     beside = timedelta(days=1)
-    by_day: dict[date, list[UnitDayRow]] = {}
+    by_day: dict[date, list[Seen]] = {}
     for row in unit_days(connection, dates.first - beside, dates.last + beside):
-        by_day.setdefault(row.service_day, []).append(row)
+        by_day.setdefault(row.service_day, []).append(row.seen)
     period_us = context.day_us(dates.first)[0], context.day_us(dates.last)[1]
     suspected = suspects(connection, list(context.units), *period_us)
+    ground = Ground(context.district, context.projection)
     return {
         day: gaps_of_day(
-            context,
+            ground,
             day,
             [row for near in (day - beside, day, day + beside) for row in by_day.get(near, ())],
             now_us,

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A track that fits the map only when read in another datum: nobody knows where the unit was."""
-
-    unit_id: str
-    start_us: int
-    end_us: int
-    fixes: int
-    suspected_datum: str
+from processing.silence import Suspect
 
 
 def suspects(connection: Connection[Any], unit_ids: list[str], from_us: int, to_us: int) -> list[Suspect]:

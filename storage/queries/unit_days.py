@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-GapRow = tuple[int, int, float, float, float, float]
+from processing.silence import GapRow, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,21 @@ class UnitDayRow:
     first_lat: float | None
     last_lon: float | None
     last_lat: float | None
+
+    @property
+    def seen(self) -> Seen:
+        """When and where the unit was heard of."""
+        return Seen(
+            self.unit_id,
+            self.service_day,
+            self.first_fix_us,
+            self.last_fix_us,
+            self.gaps,
+            self.first_lon,
+            self.first_lat,
+            self.last_lon,
+            self.last_lat,
+        )
 
 
 def unit_days(connection: Connection[Any], first: date, last: date) -> list[UnitDayRow]:

@@ -26,7 +26,7 @@ CREATE TABLE in_force (
     district_id text NOT NULL,
     version integer NOT NULL,
     first_day date NOT NULL,
-    last_day date NOT NULL DEFAULT 'infinity',
+    last_day date NOT NULL DEFAULT '2100-01-01',
     at_us bigint NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now(),
     FOREIGN KEY (district_id, version) REFERENCES district_version,

@@ -7,16 +7,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from api.context import Context
-from api.verdicts import gaps_of_day
 from processing.district import District, Shift, Street, Unit, UnitProfile
 from processing.geodesy import LocalProjection
 from processing.linear_reference import Reference
 from processing.service_day import US, day_start_us
+from processing.silence import GapRow, Ground, Seen, Suspect, gaps_of_day
 from processing.verdict import Gap, Verdict, verdict
-from storage.pool import Pool
-from storage.queries.suspects import Suspect
-from storage.queries.unit_days import GapRow, UnitDayRow
 
 DAY = date(2024, 5, 1)
 DAY_US = day_start_us(DAY, 0, "Asia/Shanghai")
@@ -26,25 +22,25 @@ STREET = Street("a", "A", (((122.25, 40.67), (122.253, 40.67)),))
 MORNING = Shift("day", "Day", 8 * 3_600, 14 * 3_600)
 
 
-def context(*shifts: Shift) -> Context:
+def context(*shifts: Shift) -> Ground:
     units = (Unit("u1", "One", UnitProfile("sweeper")),)
     district = District("d", "D", (STREET,), (), units, shifts)
-    return Context(district, {}, LocalProjection(122.25, 40.67), Pool("", 0))
+    return Ground(district, LocalProjection(122.25, 40.67))
 
 
 def at(hour: float, day: int = 0) -> int:
     return DAY_US + round((hour + 24 * day) * HOUR_US)
 
 
-def seen(first_h: float, last_h: float, *silent: tuple[float, float], day: int = 0) -> UnitDayRow:
+def seen(first_h: float, last_h: float, *silent: tuple[float, float], day: int = 0) -> Seen:
     gaps: list[GapRow] = [(at(low, day), at(high, day), *DEPOT, *DEPOT) for low, high in silent]
     service_day = DAY + timedelta(days=day)
-    return UnitDayRow(
-        "u1", service_day, 9, at(first_h, day), at(last_h, day), 0.0, 0.0, gaps, *DEPOT, *DEPOT
+    return Seen(
+        "u1", service_day, at(first_h, day), at(last_h, day), gaps, *DEPOT, *DEPOT
     )  # fmt: skip
 
 
-def gaps(place: Context, *rows: UnitDayRow, suspects: tuple[Suspect, ...] = ()) -> list[Gap]:
+def gaps(place: Ground, *rows: Seen, suspects: tuple[Suspect, ...] = ()) -> list[Gap]:
     return gaps_of_day(place, DAY, rows, None, suspects).get("sweeping", [])
 
 
@@ -92,7 +88,7 @@ def test_silence_outside_of_the_shift_is_none() -> None:
 
 
 @pytest.mark.parametrize("row", [None, seen(3, 7), seen(15, 20)])
-def test_who_was_not_seen_in_the_shift_may_have_been_anywhere_all_shift(row: UnitDayRow | None) -> None:
+def test_who_was_not_seen_in_the_shift_may_have_been_anywhere_all_shift(row: Seen | None) -> None:
     # Without a roster only who reported that day is expected.
     rows = [] if row is None else [row]
     expected = [] if row is None else [(8.0, 14.0, False, False)]
