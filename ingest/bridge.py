@@ -8,7 +8,8 @@ In this order, and in no other:
 4. append envelopes and those frontiers in one go, again and again until the log has taken them; one that
    it never will doesn't hold up the others (ingest/append.py);
 5. acknowledge to the broker;
-6. tell each unit how far its reports are durable, and whoever set the clock that it runs.
+6. tell each unit how far its reports are durable, and whoever set the clock that it runs;
+7. append a tick to each partition where ten minutes of the district's clock went by.
 
 Killed before 4 is done, the broker delivers again; killed between 4 and 5, it delivers again what the log
 has already, and processing counts a report once. Nothing is acknowledged that isn't durable.
@@ -16,6 +17,7 @@ has already, and processing counts a report once. Nothing is acknowledged that i
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -39,6 +41,7 @@ from ingest.envelope import (
 from ingest.stats import Stats
 from ingest.subscriber import Arrival, Session, Subscriber
 from streams.log import Envelope, Log, LogFull, LogRefused, LogUnavailable
+from streams.ticks import ticks
 
 T = TypeVar("T")
 
@@ -52,6 +55,9 @@ BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
 UNITS_MAX = 100_000
 """Frontiers in memory; beyond that all are forgotten and read from the log again."""
 IDLE_S = 0.2
+TICK_US = 600_000_000
+TICK_WALL_US_MIN = 1_000_000
+"""Ticks are no closer than this by the wall clock, however fast the district's runs."""
 
 
 def session(url: str, district_id: str, client_id: str, group: str | None, receive_maximum: int) -> Session:
@@ -87,6 +93,7 @@ class Bridge:
         self._frontiers: dict[str, Frontier] = {}
         self._due: dict[str, int] = {}
         self._told_s = 0.0
+        self._ticked_us = self._ticked_wall_us = 0
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -98,11 +105,13 @@ class Bridge:
         stored = self._insist(self._log.clock)
         if stored is not None:
             self._clock = self._parsed(stored[0]) or DistrictClock()
+        self._count_from_now()
         while not self._stopping.is_set():
             arrivals = self._take()  # 1
             if arrivals and not self._move(arrivals):
                 break
             self._tell()
+            self._tick()
         self._tell(now=True)
 
     def _take(self) -> list[Arrival]:
@@ -201,6 +210,22 @@ class Bridge:
         self._due.clear()
         self._subscriber.flush()
 
+    def _tick(self) -> None:
+        """Step 7. One that the log doesn't take now is late, and lost is nothing."""
+        wall_us = time.time_ns() // 1000
+        now_us = self._clock.now_us(wall_us)
+        if now_us - self._ticked_us < TICK_US or wall_us - self._ticked_wall_us < TICK_WALL_US_MIN:
+            return
+        self._ticked_wall_us = wall_us
+        with contextlib.suppress(LogUnavailable, LogFull, LogRefused):
+            self._log.append(ticks(self._district_id, self._log.partitions, now_us))
+            self._ticked_us = now_us
+
+    def _count_from_now(self) -> None:
+        """Ten minutes begin anew: what lies between two settings of the clock is no time that went by."""
+        self._ticked_wall_us = time.time_ns() // 1000
+        self._ticked_us = self._clock.now_us(self._ticked_wall_us)
+
     # The district clock
 
     def _set_clock(self, payload: bytes) -> bool:
@@ -211,6 +236,7 @@ class Bridge:
         if self._insist(lambda: self._log.set_clock(payload)) is None:
             return False
         self._clock = clock
+        self._count_from_now()
         self._subscriber.publish(self._clock_topic + "/ack", payload, qos=1, retain=True)
         self._subscriber.flush()
         return True
