@@ -15,16 +15,19 @@ from typing import Literal
 from reports.terms import TERMS, Term
 
 Language = Literal["zh", "en"]
-#: A row is of one of these.
-Each = Literal["street", "grade", "subdistrict", "contractor", "district"]
-#: And of one of these stretches of time; period: the whole of it.
-By = Literal["day", "week", "month", "period", "shift"]
-#: share: 0 to 1; date: a service day; time: an aware moment; times: a tuple of them; verdict, work: a word.
-Kind = Literal["text", "int", "number", "share", "metres", "km", "minutes", "hours", "date", "time", "times",
+#: A row is of one of these stretches of time; period: the whole of it.
+Each = Literal["day", "week", "month", "period"]
+#: And of one of these.
+By = Literal["street", "grade", "subdistrict", "contractor", "district", "shift"]
+#: share: 0 to 1; percent: 0 to 100; date: a service day; time: an aware moment; times: a tuple of them;
+#: verdict, work: a word.
+Kind = Literal["text", "int", "number", "share", "percent", "metres", "km", "minutes", "hours", "date", "time", "times",
                "verdict", "work"]  # fmt: skip
 Cell = str | int | float | date | datetime | tuple[datetime, ...] | None
-#: In the order in which they are shown; open: the day isn't closed, so nothing is said yet.
-VERDICTS = ("swept", "ambiguous", "no data", "partial", "not swept", "open")
+#: In the order in which they are shown.
+VERDICTS = ("swept", "ambiguous", "no data", "partial", "not swept")
+#: What stands in a verdict's place while the day isn't closed: nothing is said yet.
+OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,8 @@ class Column:
 class MapStreet:
     """A street on the map: its lines, and what colours it.
 
-    `verdict` is that of a single day. Over a period `compliance` colours it: of the cleanings required, the
-    share that was done. Neither: nothing was required. None in a figure: not known.
+    `verdict` is that of a single day, or `OPEN`. Over a period `compliance` colours it: the share of the
+    closed days on which the frequency met the requirement. Neither: nothing is said. None: not known.
     """
 
     street_id: str
@@ -112,9 +115,9 @@ class DayDigest:
 class Document:
     """A report. Each row has a cell for each column, of the column's kind or None; so has `totals`.
 
-    `verdict_percent` gives the share of each of `VERDICTS` among the street-days that required a sweep,
-    `street_days` their number. `scope` says to what the report is narrowed, '' to nothing; `notes` are
-    sentences in the document's language that belong beside the figures.
+    `verdict_percent` gives the share of each of `VERDICTS` among the street-days of closed days; of all
+    `street_days`, `open_days` are of days that aren't closed yet. `scope` says to what the report is
+    narrowed, '' to nothing; `notes` are sentences in the document's language, to be read with the figures.
     """
 
     district: str
@@ -132,6 +135,7 @@ class Document:
     totals: tuple[Cell, ...] | None = None
     verdict_percent: Mapping[str, float] = field(default_factory=dict)
     street_days: int = 0
+    open_days: int = 0
     streets: tuple[MapStreet, ...] = ()
     excuses: tuple[ExcuseNote, ...] = ()
     units: tuple[UnitWork, ...] = ()

@@ -78,9 +78,9 @@ TERMS = (
         _FIGURES,
         "达标率、欠次",
         "Compliance, shortfall",
-        "达标率为完成的应扫次数占应扫次数的比例，单日超出要求的部分不计；欠次为未完成的应扫次数。",
-        "Compliance is the share of the required cleanings that was done; what a day has beyond its requirement "
-        "doesn't count. Shortfall is the number that was not done.",
+        "达标率为已结日中频次达到要求的街道·日所占比例；欠次为各日未达到的应扫次数之和，超出部分不抵扣。",
+        "Compliance is the share of the street-days of closed days whose frequency meets the requirement. "
+        "Shortfall adds up what each day lacks; what another day has beyond its requirement doesn't make up for it.",
     ),
     Term(
         "The verdict",
