@@ -34,7 +34,7 @@ from processing.fields import (
     SPEED_KMH_MAX,
     US_PER_MS,
 )
-from processing.fix import EQUIPMENT, LEVELS, Kind, Reason, Rejection, Report
+from processing.fix import EQUIPMENT, LEVELS, Kind, Reason, Rejection, Report, hundredths, ten_millionths
 from processing.rules import Rules
 from processing.service_day import US, to_us
 
@@ -265,7 +265,7 @@ class _Reader:
         if isinstance(position, _Refusal):
             return position
         equipment = message.equipment or _NO_EQUIPMENT
-        heading_deg = message.heading_deg
+        heading_deg = hundredths(message.heading_deg)
         return Report(
             self.unit_id,
             Kind.FIX,
@@ -273,9 +273,9 @@ class _Reader:
             self.received_us,
             position[0],
             position[1],
-            message.speed_kmh,
+            hundredths(message.speed_kmh),
             heading_deg if heading_deg is None else heading_deg % 360.0,
-            message.accuracy_m,
+            hundredths(message.accuracy_m),
             message.satellites,
             message.seq,
             message.historical or False,
@@ -284,8 +284,8 @@ class _Reader:
             equipment.spray,
             equipment.fan,
             equipment.working,
-            equipment.hopper_pct,
-            equipment.water_pct,
+            hundredths(equipment.hopper_pct),
+            hundredths(equipment.water_pct),
             extra,
         )
 
@@ -334,10 +334,9 @@ class _Reader:
         if abs(lon) < _NULL_DEG and abs(lat) < _NULL_DEG:
             return _Refusal(Reason.NULL_ISLAND, "(0, 0): the receiver had no position")
         datum = self.directory.units[self.unit_id].profile.datum
-        if datum == "WGS-84":
-            return lon, lat
-        lon, lat = to_wgs84(lon, lat, datum)
-        return round(lon, 7), round(lat, 7)
+        if datum != "WGS-84":
+            lon, lat = to_wgs84(lon, lat, datum)
+        return ten_millionths(lon), ten_millionths(lat)
 
     def _status(self, message: _Status, fix_time_us: int, extra: str | None) -> Report | _Refusal:
         nested = message.equipment or _NO_EQUIPMENT
@@ -347,6 +346,7 @@ class _Reader:
         }
         if message.equipment is None and all(value is None for value in told.values()):
             return _Refusal(Reason.BAD_FIELD, "nothing is said of any equipment")
+        told |= {name: hundredths(told[name]) for name in LEVELS}
         return Report(
             self.unit_id,
             Kind.EQUIPMENT,

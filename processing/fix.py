@@ -7,7 +7,7 @@ time). `None`, NaN and `UNKNOWN` all say that the device did not tell, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -22,6 +22,22 @@ OFF, ON, UNKNOWN = 0, 1, -1
 EQUIPMENT = ("engine", "brush", "spray", "fan", "working")
 #: Equipment with a level in percent.
 LEVELS = ("hopper_pct", "water_pct")
+#: Decimals that are kept of a report's numbers. The store holds them as whole numbers, so that what is
+#: computed from the wire, from a file and from the store is computed from the same values.
+DECIMALS: Mapping[str, int] = {
+    **dict.fromkeys(("lon", "lat"), 7),
+    **dict.fromkeys(("speed_kmh", "heading_deg", "accuracy_m", *LEVELS), 2),
+}
+
+
+def ten_millionths(value: float) -> float:
+    """The nearest multiple of 1e-7, about a centimetre of a degree; of two as near the even one."""
+    return round(value * 1e7) / 1e7
+
+
+def hundredths(value: float | None) -> float | None:
+    """The nearest multiple of 0.01, as `ten_millionths`."""
+    return value if value is None else round(value * 1e2) / 1e2
 
 
 class Kind(IntEnum):

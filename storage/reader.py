@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 from psycopg import Connection
 
-from processing.fix import EQUIPMENT, Kind, Report, ReportColumns
+from processing.fix import DECIMALS, EQUIPMENT, Kind, Report, ReportColumns
 from processing.frequency import StreetDay
 from processing.sweep import Pass, Piece
 from storage.columns import copy_columns
+from storage.fixes import SCALED, number_sql
 from storage.place import Place
 
 Identity = tuple[str, Kind, int]
 
-#: Columns of `fix` in the order of Report's fields, then those of its place.
-REPORT_COLUMNS = tuple(field.name for field in fields(Report))
-PLACE_COLUMNS = ("log_id", "partition", "log_offset", "element")
-
-_NAN = "'NaN'::float8"
+_REPORT_FIELDS = tuple(field.name for field in fields(Report))
+_NUMBERS = ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m")
+_UNTOLD = -(2**31)
 _REPORTS = f"""
-    SELECT fix_time_us, kind, lon, lat, coalesce(speed_kmh, {_NAN}), coalesce(heading_deg, {_NAN}),
-           coalesce(accuracy_m, {_NAN}), {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
+    SELECT fix_time_us, kind, {", ".join(f"coalesce({SCALED[name]}, {_UNTOLD})" for name in _NUMBERS)},
+           {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
     FROM fix
     WHERE unit_id = %s AND fix_time_us >= %s AND fix_time_us < %s
     ORDER BY fix_time_us, kind
@@ -33,9 +32,22 @@ _REPORTS = f"""
 _REPORT_TYPES = {
     "fix_time_us": "int8",
     "kind": "int2",
-    **dict.fromkeys(("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m"), "float8"),
+    **dict.fromkeys(_NUMBERS, "int4"),
     **dict.fromkeys(EQUIPMENT, "int2"),
 }
+
+
+def _field(name: str) -> str:
+    """The SQL of a field of Report; only a place has no None."""
+    number = number_sql(name) if name in SCALED else f"fix.{name}"
+    return f"coalesce({number}, 'NaN')" if name in {"lon", "lat"} else number
+
+
+_EXISTING = f"""
+    SELECT {", ".join(map(_field, _REPORT_FIELDS))}, log_id, fix.partition, log_offset, element
+    FROM unnest(%s::text[], %s::smallint[], %s::bigint[]) AS wanted (unit_id, kind, fix_time_us)
+    JOIN fix USING (unit_id, kind, fix_time_us) JOIN log_number ON log_number.number = fix.log_number
+"""  # noqa: S608 - the names are our own
 
 
 def reports(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> ReportColumns:
@@ -43,6 +55,9 @@ def reports(connection: Connection[Any], unit_id: str, from_us: int, to_us: int)
     columns = copy_columns(connection, _REPORTS, (unit_id, from_us, to_us), _REPORT_TYPES)
     equipment = [columns.pop(name).astype(np.int8) for name in EQUIPMENT]
     columns["kind"] = columns["kind"].astype(np.int8)
+    for name in _NUMBERS:
+        whole = columns[name]
+        columns[name] = np.where(whole == _UNTOLD, np.nan, whole / 10.0 ** DECIMALS[name])
     return ReportColumns(**columns, equipment=np.stack(equipment, axis=1))
 
 
@@ -53,18 +68,15 @@ def existing(
     wanted = list(identities)
     cursor = connection.cursor(binary=True)
     cursor.execute(
-        f"""SELECT {", ".join("fix." + name for name in REPORT_COLUMNS + PLACE_COLUMNS)}
-            FROM unnest(%s::text[], %s::smallint[], %s::bigint[]) AS wanted (unit_id, kind, fix_time_us)
-            JOIN fix USING (unit_id, kind, fix_time_us)""",  # noqa: S608 - the names are our own
-        ([i[0] for i in wanted], [int(i[1]) for i in wanted], [i[2] for i in wanted]),
+        _EXISTING.encode(), ([i[0] for i in wanted], [int(i[1]) for i in wanted], [i[2] for i in wanted])
     )
     found: dict[Identity, Report] = {}
     places: dict[Identity, Place] = {}
     for row in cursor.fetchall():
-        values = dict(zip(REPORT_COLUMNS, row, strict=False))
+        values = dict(zip(_REPORT_FIELDS, row, strict=False))
         identity = (values["unit_id"], Kind(values.pop("kind")), values["fix_time_us"])
         found[identity] = Report(**values, kind=identity[1])
-        places[identity] = Place(*row[len(REPORT_COLUMNS) :])
+        places[identity] = Place(*row[len(_REPORT_FIELDS) :])
     return found, places
 
 

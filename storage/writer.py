@@ -19,8 +19,9 @@ from processing.fix import Rejection, Report
 from processing.frequency import StreetDay
 from processing.sweep import Pass
 from processing.unit_day import EquipmentInterval, UnitDay
+from storage import fixes
 from storage.place import Place
-from storage.reader import PASS_COLUMNS, PLACE_COLUMNS, REPORT_COLUMNS, STREET_DAY_COLUMNS
+from storage.reader import PASS_COLUMNS, STREET_DAY_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,7 @@ _COPY_TYPES: Mapping[str, str] = {
                      "track_start_us", "enter_us", "leave_us", "swept_until_us", "from_us", "to_us",
                      "last_fix_us"), "int8"),
     **dict.fromkeys(("kind", "direction", "state"), "int2"),
-    **dict.fromkeys(("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", "hopper_pct", "water_pct",
-                     "working_s", "driven_m", "certainty"), "float8"),
+    **dict.fromkeys(("working_s", "driven_m", "certainty"), "float8"),
     **dict.fromkeys(("satellites", "partition", "element", "fixes", "ordinal", "enter_mm", "leave_mm",
                      "frequency", "frequency_certain", "passes", "frequency_if_observed"), "int4"),
     **dict.fromkeys(("historical", "engine", "brush", "spray", "fan", "working"), "bool"),
@@ -105,9 +105,7 @@ def reports(
                 [int(report.kind) for report in replaced],
             ),
         )
-    if accepted:
-        rows = ((*(getattr(report, name) for name in REPORT_COLUMNS), *place) for report, place in accepted)
-        _copy(connection, "fix", REPORT_COLUMNS + PLACE_COLUMNS, rows)
+    fixes.write(connection, accepted)
 
 
 def dead_letters(connection: Connection[Any], letters: Sequence[tuple[Rejection, Place]]) -> None:

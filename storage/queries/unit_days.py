@@ -50,8 +50,8 @@ def unit_days(connection: Connection[Any], first: date, last: date) -> list[Unit
     with connection.cursor(row_factory=class_row(UnitDayRow)) as cursor:
         return cursor.execute(
             """SELECT unit_day.unit_id, service_day, fixes, first_fix_us, last_fix_us, working_s, driven_m,
-                      gaps, begun.lon AS first_lon, begun.lat AS first_lat,
-                      ended.lon AS last_lon, ended.lat AS last_lat
+                      gaps, begun.lon_e7 / 1e7::float8 AS first_lon, begun.lat_e7 / 1e7::float8 AS first_lat,
+                      ended.lon_e7 / 1e7::float8 AS last_lon, ended.lat_e7 / 1e7::float8 AS last_lat
                FROM unit_day
                LEFT JOIN fix AS begun ON begun.unit_id = unit_day.unit_id AND begun.kind = 0
                    AND begun.fix_time_us = first_fix_us

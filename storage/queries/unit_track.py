@@ -27,7 +27,9 @@ def unit_track(
     """The unit's fixes with from_us <= fix_time < to_us in order, the first `points_max` of them."""
     with connection.cursor(row_factory=class_row(TrackPoint)) as cursor:
         return cursor.execute(
-            """SELECT track.start_us AS track_start_us, fix.fix_time_us, lon, lat, speed_kmh, heading_deg
+            """SELECT track.start_us AS track_start_us, fix.fix_time_us,
+                      lon_e7 / 1e7::float8 AS lon, lat_e7 / 1e7::float8 AS lat,
+                      speed_kmh_e2 / 100::float8 AS speed_kmh, heading_deg_e2 / 100::float8 AS heading_deg
                FROM fix LEFT JOIN track ON track.unit_id = fix.unit_id
                    AND fix.fix_time_us BETWEEN track.start_us AND track.end_us
                WHERE fix.unit_id = %s AND kind = 0 AND fix_time_us >= %s AND fix_time_us < %s

@@ -319,7 +319,7 @@ def test_of_two_reports_with_one_identity_the_same_one_counts_in_any_order(
         for batch in (2, 10):
             clear(store_url)
             work(store_url, log_of(store_url, order), records_max=batch)
-            kept.append(connection.execute("SELECT speed_kmh FROM fix").fetchall())
+            kept.append(connection.execute("SELECT speed_kmh FROM fixes").fetchall())
             assert reasons(connection) == {"conflict": 1}
     assert all(one == kept[0] for one in kept)
     assert len(kept[0]) == 1
