@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +53,7 @@ class StreetFrequency(Answer):
     length_m: float
     passes: int
     verdict: Literal["swept", "ambiguous", "no data", "partial", "not swept"]
+    settled: bool = Field(description="the day is closed; what changes it now is a restatement")
     cleaned_at: list[datetime] = Field(description="the time of each cleaning")
     rule_version: str | None = Field(description="None: no pass, so nothing was computed")
     map_version: str | None
@@ -177,6 +178,119 @@ class PassInfo(Answer):
     certainty: float = Field(description="how likely it is this street and not the other")
 
 
+class OnStreet(Answer):
+    """A time that a unit was on a street; without a swept metre it drove through."""
+
+    unit_id: str
+    unit_name: str
+    contractor: str
+    work: str
+    direction: Literal["along", "against"]
+    enter_time: datetime
+    leave_time: datetime
+    swept: bool
+    swept_m: float
+    ambiguous_with: str | None
+    certainty: float = Field(description="how likely it is this street and not the other")
+
+
+class FiguresRow(Answer):
+    """The street-days of a stretch of time and of one key, added up.
+
+    By shift, what belongs to a whole day is null: requirement, verdicts, and what follows from them.
+    """
+
+    bucket_first: date
+    bucket_last: date = Field(description="included; the first and last stretch are cut at from and to")
+    key: str
+    name: str
+    street_days: int = Field(description="streets times days; those of open days included")
+    cleanings: int
+    cleanings_certain: int = Field(description="the same without ambiguous passes")
+    required: int | None
+    shortfall: int | None = Field(description="cleanings that closed days lack, surplus of others not set off")
+    compliant: int | None = Field(description="closed street-days whose frequency meets the requirement")
+    compliance: float | None = Field(description="their share of closed street-days, 0 to 1")
+    swept_m: float
+    length_m: float
+    coverage: float | None = Field(description="swept length over total length, 0 to 1")
+    swept: int | None = Field(description="closed street-days of this verdict; so are the next four")
+    ambiguous: int | None
+    no_data: int | None
+    partial: int | None
+    not_swept: int | None
+    open: int = Field(description="street-days of days that aren't closed, so that nothing is said of them yet")
+    excused: int | None = Field(
+        description="closed street-days that are not 'swept' and beside which an excuse stands"
+    )
+    passes: int
+
+
+class FiguresTotal(FiguresRow):
+    """All of the period and the streets asked for, added up."""
+
+    percents: dict[str, int] = Field(
+        description="each verdict's share of the closed street-days; they add up to 100"
+    )
+
+
+class FiguresAnswer(Answer):
+    """Figures by time and key, and their total."""
+
+    rows: list[FiguresRow]
+    total: FiguresTotal | None = Field(description="null: no street is on the map of that time")
+
+
+class CleaningInfo(Answer):
+    """A cleaning of a street, and the moment from which it was one."""
+
+    service_day: date
+    number: int = Field(description="the how many-th of its service day")
+    cleaned_at: datetime
+
+
+class WithoutCleaning(Answer):
+    """A street's longest time without a cleaning within the period."""
+
+    street_id: str
+    name: str
+    from_time: datetime = Field(description="the cleaning before, or where the period begins")
+    to_time: datetime = Field(description="the cleaning after, or where the period or what is known of it ends")
+    hours: float
+    cleanings: int = Field(description="how many there were in the period")
+
+
+class UnitFiguresRow(Answer):
+    """What a unit drove in a stretch of time, and what of it was work."""
+
+    bucket_first: date
+    bucket_last: date
+    unit_id: str
+    name: str
+    contractor: str
+    days: int = Field(description="service days on which it reported")
+    fixes: int
+    driven_km: float
+    working_km: float
+    working_share: float | None = Field(description="working over driven kilometres, 0 to 1")
+    working_h: float
+
+
+class ExcuseInfo(Answer):
+    """Why a street couldn't be swept, as somebody entered it; it changes no figure."""
+
+    excuse_id: int
+    street_id: str
+    first_day: date
+    last_day: date
+    kind: str
+    reason: str
+    author: str
+    at: datetime
+    withdrawn_by: str | None
+    withdrawn_at: datetime | None
+
+
 class DeadLetterInfo(Answer):
     """A refusal, with its original bytes as base64 and its place in the log."""
 
@@ -200,15 +314,35 @@ class DeadLetters(Answer):
     letters: list[DeadLetterInfo]
 
 
+class FiguresVersion(Answer):
+    """One version of the figures of a street-day, and what made it."""
+
+    version: int
+    frequency: int
+    frequency_certain: int
+    coverage: float
+    swept_m: float
+    length_m: float
+    passes: int
+    required: int
+    verdict: Literal["swept", "ambiguous", "no data", "partial", "not swept"] | None = Field(
+        description="None: the day was open, or nothing is asked of that work or shift"
+    )
+    cleaned_at: list[datetime]
+    rule_version: str
+    map_version: str
+
+
 class CorrectionInfo(Answer):
-    """A published figure that changed later: what it was, what it is, and why."""
+    """A recorded figure that changed later: what it was, what it is, and why."""
 
     street_id: str
     service_day: date
     work: str
+    shift_id: str | None = Field(description="None: the whole day")
     cause: str
-    old_figures: dict[str, Any] | None
-    new_figures: dict[str, Any] | None
+    old_figures: FiguresVersion | None = Field(description="None: nothing was recorded of that day")
+    new_figures: FiguresVersion
     at: datetime
 
 

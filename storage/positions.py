@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from psycopg import Connection
+
+from storage.fixes import log_number
 
 
 def read(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> dict[int, int]:
     """The next offset of each partition; a partition that was never read begins at 0."""
     wanted = sorted(partitions)
+    log_number(connection, log_id)  # in no batch: two workers would wait for each other's
     with connection.transaction():
         connection.execute(
             """INSERT INTO checkpoint (log_id, partition, next_offset)
@@ -35,14 +39,44 @@ def lock(connection: Connection[Any], log_id: str, partitions: Iterable[int]) ->
     return {int(partition): int(offset) for partition, offset in rows}
 
 
-def advance(connection: Connection[Any], log_id: str, next_offsets: Mapping[int, int]) -> None:
-    """Move the positions, within the transaction that writes the results."""
+def advance(
+    connection: Connection[Any], log_id: str, next_offsets: Mapping[int, int], received_us: Mapping[int, int]
+) -> None:
+    """Move the positions, within the transaction that writes the results.
+
+    `received_us` is when the newest record of each partition was received.
+    """
+    partitions = list(next_offsets)
     connection.execute(
-        """UPDATE checkpoint SET next_offset = new.next_offset, updated_at = now()
-           FROM unnest(%s::integer[], %s::bigint[]) AS new (partition, next_offset)
+        """UPDATE checkpoint SET next_offset = new.next_offset, updated_at = now(),
+                                 received_us = greatest(checkpoint.received_us, new.received_us)
+           FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS new (partition, next_offset, received_us)
            WHERE checkpoint.log_id = %s AND checkpoint.partition = new.partition""",
-        (list(next_offsets), list(next_offsets.values()), log_id),
+        (
+            partitions,
+            [next_offsets[one] for one in partitions],
+            [received_us[one] for one in partitions],
+            log_id,
+        ),
     )
+
+
+def heard_us(connection: Connection[Any], log_id: str, partitions: int) -> int | None:
+    """Until when all partitions of a log have been heard of; None while one of them never was."""
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE next_offset > 0), min(received_us) FROM checkpoint WHERE log_id = %s",
+        (log_id,),
+    ).fetchone()
+    return int(row[1]) if row is not None and row[0] == partitions else None
+
+
+def lock_days(connection: Connection[Any], *, shared: Iterable[date], alone: Iterable[date]) -> None:
+    """Hold an advisory lock on service days to the end of the transaction, in sorted order."""
+    wanted = sorted([(day, "") for day in alone] + [(day, "_shared") for day in shared])
+    for day, how in wanted:
+        connection.execute(
+            f"SELECT pg_advisory_xact_lock{how}(hashtextextended(%s, 1))".encode(), (f"day {day}",)
+        )
 
 
 def lock_street_days(connection: Connection[Any], keys: Iterable[str]) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from psycopg import Connection
 
 from processing.fix import DECIMALS, EQUIPMENT, Kind, Report, ReportColumns
-from processing.frequency import StreetDay
 from processing.sweep import Pass, Piece
 from storage.columns import copy_columns
 from storage.fixes import SCALED, number_sql
 from storage.place import Place
+from storage.versions import Versions
 
 Identity = tuple[str, Kind, int]
 
@@ -103,19 +103,25 @@ def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int)
     return None if row is None else (int(row[0]), int(row[1]))
 
 
-def track_digests(
-    connection: Connection[Any], unit_id: str, from_us: int, to_us: int, versions: tuple[str, str]
-) -> dict[int, bytes]:
-    """Start and digest of the unit's tracks with from_us <= start < to_us.
+class Made(NamedTuple):
+    """What a track's passes were made of, and by which versions."""
 
-    The digest is empty where other rules or another map than `versions` (rules, map) made the track.
-    """
+    digest: bytes
+    versions: Versions
+
+
+Digests = dict[int, Made]
+"""By the start of a track."""
+
+
+def track_digests(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> Digests:
+    """What the unit's tracks with from_us <= start < to_us were made of."""
     rows = connection.execute(
-        """SELECT start_us, CASE WHEN (rule_version, map_version) = (%s, %s) THEN digest ELSE '' END
+        """SELECT start_us, digest, rule_version, map_version
            FROM track WHERE unit_id = %s AND start_us >= %s AND start_us < %s""",
-        (*versions, unit_id, from_us, to_us),
+        (unit_id, from_us, to_us),
     ).fetchall()
-    return {int(start_us): bytes(digest) for start_us, digest in rows}
+    return {int(row[0]): Made(bytes(row[1]), Versions(*row[2:])) for row in rows}
 
 
 PASS_COLUMNS = (
@@ -165,27 +171,3 @@ def passes_of_street_days(
         ([k[0] for k in street_days], [k[1] for k in street_days], [k[2] for k in street_days]),
     )
     return [(row[0], row[1], row[2], pass_of(row[3:])) for row in cursor]
-
-
-STREET_DAY_COLUMNS = tuple(field.name for field in fields(StreetDay))
-
-
-def street_days(connection: Connection[Any], keys: Iterable[tuple[str, date]]) -> list[StreetDay]:
-    """The committed figures of these streets and service days, of all kinds of work."""
-    wanted = list(keys)
-    cursor = connection.cursor(binary=True)
-    cursor.execute(
-        f"""SELECT {", ".join("street_day." + name for name in STREET_DAY_COLUMNS)}
-            FROM unnest(%s::text[], %s::date[]) AS wanted (street_id, service_day)
-            JOIN street_day USING (street_id, service_day)
-            ORDER BY street_id, service_day, work""",  # noqa: S608 - the names are our own
-        ([key[0] for key in wanted], [key[1] for key in wanted]),
-    )
-    return [street_day_of(row) for row in cursor]
-
-
-def street_day_of(row: Sequence[Any]) -> StreetDay:
-    """The figures of a row of `STREET_DAY_COLUMNS`."""
-    values = dict(zip(STREET_DAY_COLUMNS, row, strict=True))
-    values["cleaned_us"] = tuple(values["cleaned_us"])
-    return StreetDay(**values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -16,20 +16,12 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from processing.fix import Rejection, Report
-from processing.frequency import StreetDay
 from processing.sweep import Pass
 from processing.unit_day import EquipmentInterval, UnitDay
 from storage import fixes
 from storage.place import Place
-from storage.reader import PASS_COLUMNS, STREET_DAY_COLUMNS
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """What made a figure: the rules (release and digest of all parameters) and the map."""
-
-    rule_version: str
-    map_version: str
+from storage.reader import PASS_COLUMNS
+from storage.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +33,7 @@ class TrackRow:
     end_us: int
     fixes: int
     digest: bytes
+    versions: Versions
     suspected_datum: str | None = None
 
 
@@ -72,7 +65,6 @@ _INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", 
 #: The types that differ from table to table.
 _COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
     "pass": {"swept_mm": "int4"},
-    "street_day": dict.fromkeys(("swept_mm", "swept_certain_mm", "length_mm", "missing_mm"), "int8"),
 }
 
 
@@ -153,11 +145,7 @@ def online(connection: Connection[Any], states: Mapping[str, tuple[bool, int]]) 
 
 
 def tracks(
-    connection: Connection[Any],
-    unit_id: str,
-    gone_us: Sequence[int],
-    new: Sequence[TrackRow],
-    versions: Versions,
+    connection: Connection[Any], unit_id: str, gone_us: Sequence[int], new: Sequence[TrackRow]
 ) -> None:
     """Replace tracks of a unit: those that start at `gone_us` go, new ones come."""
     if gone_us:
@@ -165,8 +153,7 @@ def tracks(
             "DELETE FROM track WHERE unit_id = %s AND start_us = ANY(%s)", (unit_id, list(gone_us))
         )
     if new:
-        made_by = (versions.rule_version, versions.map_version)
-        rows = ((*(getattr(t, name) for name in _TRACK_COLUMNS[:-2]), *made_by) for t in new)
+        rows = ((*(getattr(t, name) for name in _TRACK_COLUMNS[:-2]), *t.versions) for t in new)
         _copy(connection, "track", _TRACK_COLUMNS, rows)
 
 
@@ -201,66 +188,6 @@ def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
         one.swept_mm,
         swept_until_us,
     )
-
-
-def street_days(
-    connection: Connection[Any],
-    gone: Sequence[tuple[str, date, str]],
-    new: Sequence[StreetDay],
-    versions: Versions,
-) -> None:
-    """Replace figures; `gone` are the (street, service day, work) that have none any more."""
-    keys = [*gone, *((figures.street_id, figures.service_day, figures.work) for figures in new)]
-    if not keys:
-        return
-    connection.execute(
-        """DELETE FROM street_day
-           USING unnest(%s::text[], %s::date[], %s::text[]) AS old (street_id, service_day, work)
-           WHERE street_day.street_id = old.street_id AND street_day.service_day = old.service_day
-             AND street_day.work = old.work""",
-        ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]),
-    )
-    columns = (*STREET_DAY_COLUMNS, "rule_version", "map_version")
-    made_by = (versions.rule_version, versions.map_version)
-    rows = ((*_street_day_row(figures), *made_by) for figures in new)
-    _copy(connection, "street_day", columns, rows)
-
-
-def _street_day_row(figures: StreetDay) -> tuple[Any, ...]:
-    values = (getattr(figures, name) for name in STREET_DAY_COLUMNS)
-    return tuple(list(value) if isinstance(value, tuple) else value for value in values)
-
-
-def corrections(
-    connection: Connection[Any],
-    changes: Sequence[tuple[StreetDay | None, StreetDay | None]],
-    cause: str,
-    at_us: int,
-) -> None:
-    """Keep what a published figure was (old), what it is now (new), and why."""
-    if not changes:
-        return
-    known = [old or new for old, new in changes]
-    keys = [figures for figures in known if figures is not None]
-    connection.execute(
-        """INSERT INTO correction (street_id, service_day, work, old_figures, new_figures, cause, at_us)
-           SELECT *, %s, %s FROM unnest(%s::text[], %s::date[], %s::text[], %s::jsonb[], %s::jsonb[])""",
-        (
-            cause,
-            at_us,
-            [figures.street_id for figures in keys],
-            [figures.service_day for figures in keys],
-            [figures.work for figures in keys],
-            [_figures(old) for old, _ in changes],
-            [_figures(new) for _, new in changes],
-        ),
-    )
-
-
-def _figures(figures: StreetDay | None) -> Jsonb | None:
-    if figures is None:
-        return None
-    return Jsonb(asdict(figures) | {"service_day": figures.service_day.isoformat()})
 
 
 def unit_days(

@@ -6,7 +6,7 @@ lock tells it so before it has written anything that could commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -38,9 +38,13 @@ class Checkpoint:
         if actual != believed:
             raise Fenced(f"positions of log {self.log_id} are {actual}, this worker had {believed}")
 
-    def advance(self, connection: Connection[Any], next_offsets: Mapping[int, int]) -> None:
-        """Move the positions in the store, within the transaction."""
-        positions.advance(connection, self.log_id, next_offsets)
+    def advance(self, connection: Connection[Any], records: Sequence[Record]) -> None:
+        """Move the positions in the store behind these records, within the transaction."""
+        received_us: dict[int, int] = {}
+        for record in records:
+            before = received_us.get(record.partition, 0)
+            received_us[record.partition] = max(before, record.envelope.received_us)
+        positions.advance(connection, self.log_id, next_offsets(records), received_us)
 
     def committed(self, next_offsets: Mapping[int, int]) -> None:
         """Believe in the moved positions, once the commit is known."""

@@ -7,40 +7,27 @@ the time that a status holds). Tracks in between whose digest is as stored stay 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from psycopg import Connection
 
-from processing.district import District, Unit
 from processing.fix import Kind, ReportColumns
-from processing.frequency import StreetDay, street_day
-from processing.linear_reference import Reference
-from processing.pipeline import Track
+from processing.pipeline import Core, Track
 from processing.rules import Rules
 from processing.service_day import US, day_start_us, service_day
 from processing.sweep import Pass
 from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
-from storage import positions, reader, writer
-from storage.writer import TrackRow, Versions
+from storage import reader, writer
+from storage.writer import TrackRow
+from streams.cores import Cores, Dated
 from streams.recent import Recent
 
 #: How much more is read while no gap is found; a track is a day long at most.
 WINDOW_US = 26 * 3_600 * US
-
-
-class Core(Protocol):
-    """The pure core, as the worker needs it."""
-
-    district: District
-    references: Mapping[str, Reference]
-    units: Mapping[str, Unit]
-
-    def tracks(self, unit_id: str, reports: ReportColumns, known: Mapping[int, bytes]) -> list[Track]:
-        """The tracks of one unit's reports; those whose start and digest are `known` have no passes."""
 
 
 class CoreFailed(Exception):  # noqa: N818 - the core's fault, not ours
@@ -53,6 +40,8 @@ class Touched:
 
     street_days: set[tuple[str, date]] = field(default_factory=set)
     late: set[tuple[str, date]] = field(default_factory=set)
+    #: Service days on which units reported: their silences, and with them verdicts, may be others now.
+    days: set[date] = field(default_factory=set)
     recent: dict[str, tuple[int, ReportColumns | None]] = field(default_factory=dict)
     tracks: int = 0
 
@@ -92,11 +81,10 @@ class Restater:
     nearer ones only came out of order, and what they change was provisional.
     """
 
-    def __init__(self, core: Core, versions: Versions, recent: Recent) -> None:
-        self.core = core
-        self.rules = core.district.rules
+    def __init__(self, cores: Cores, recent: Recent) -> None:
+        self.cores = cores
+        self.rules = cores.first.core.district.rules
         self.days = Days(self.rules)
-        self.versions = versions
         self.recent = recent
         self._hold_us = int(self.rules.equipment_hold_s_max * US)
         self._late_us = int(self.rules.join_s_max * US)
@@ -187,67 +175,54 @@ class Restater:
         self, connection: Connection[Any], unit_id: str, reports: ReportColumns, from_us: int, stop_us: int
     ) -> tuple[list[Pass], int, list[Pass]]:
         """Write what changed; gives the passes that went, how many tracks changed, and the new passes."""
-        made_by = (self.versions.rule_version, self.versions.map_version)
-        known = reader.track_digests(connection, unit_id, from_us, stop_us, made_by)
-        try:
-            tracks = self.core.tracks(unit_id, reports, known) if len(reports) else []
-        except Exception as error:
-            raise CoreFailed(f"matching unit {unit_id} failed: {error!r}") from error
-        fresh = [track for track in tracks if track.passes is not None]
-        unchanged = {track.start_us for track in tracks if track.passes is None}
+        known = reader.track_digests(connection, unit_id, from_us, stop_us)
+        tracks = self._tracks(connection, unit_id, reports, known)
+        fresh = [(track, dated) for track, dated in tracks if track.passes is not None]
+        unchanged = {track.start_us for track, _ in tracks if track.passes is None}
         gone = sorted(start_us for start_us in known if start_us not in unchanged)
         old = reader.passes_of_tracks(connection, unit_id, gone) if gone else []
         rows = [
-            TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, t.suspected_datum) for t in fresh
+            TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, dated.versions, t.suspected_datum)
+            for t, dated in fresh
         ]
-        writer.tracks(connection, unit_id, gone, rows, self.versions)
+        writer.tracks(connection, unit_id, gone, rows)
         # Of a track that grew, most passes stay as they were, and so do their streets.
         before = {(one.track_start_us, one.ordinal): one for one in old}
-        after = {(one.track_start_us, one.ordinal): one for track in fresh for one in track.passes or ()}
+        after = {(one.track_start_us, one.ordinal): one for track, _ in fresh for one in track.passes or ()}
         went = [one for key, one in before.items() if after.get(key) != one]
         came = [one for key, one in after.items() if before.get(key) != one]
         writer.passes(connection, unit_id, went, [(one, self.days.of(one.enter_us)) for one in came])
         return went, len(fresh), came
 
-    def street_days(self, connection: Connection[Any], touched: Touched, at_us: int) -> list[str]:
-        """Step 6: build the touched figures again under their locks; gives the streets that changed."""
-        keys = sorted(key for key in touched.street_days if key[0] in self.core.references)
-        if not keys:
+    def _tracks(
+        self, connection: Connection[Any], unit_id: str, reports: ReportColumns, known: reader.Digests
+    ) -> list[tuple[Track, Dated]]:
+        """The tracks of these reports, each by the core of the service day in which it starts."""
+        if not len(reports):
             return []
-        positions.lock_street_days(connection, [f"{street_id} {day}" for street_id, day in keys])
-        before = _by_identity(reader.street_days(connection, keys))
-        after = _by_identity(self._figures(connection, keys))
-        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-        gone = sorted(key for key in changed if key not in after)
-        writer.street_days(
-            connection, gone, [after[key] for key in sorted(changed) if key in after], self.versions
-        )
-        late = sorted(key for key in changed if key[:2] in touched.late)
-        changes = [(before.get(key), after.get(key)) for key in late]
-        writer.corrections(connection, changes, "late data", at_us)
-        return sorted({key[0] for key in changed})
+        first, last = (self.days.of(int(moment_us)) for moment_us in reports.fix_time_us[[0, -1]])
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        by_day = {day: self.cores.at(connection, day) for day in days}
+        found: list[tuple[Track, Dated]] = []
+        for dated in {id(one): one for one in by_day.values()}.values():
+            as_made = {
+                start_us: one.digest for start_us, one in known.items() if one.versions == dated.versions
+            }
+            try:
+                tracks = self.core_of(dated, unit_id).tracks(unit_id, reports, as_made)
+            except Exception as error:
+                raise CoreFailed(f"matching unit {unit_id} failed: {error!r}") from error
+            found += [(t, dated) for t in tracks if by_day[self.days.of(t.start_us)] is dated]
+        return sorted(found, key=lambda one: one[0].start_us)
 
-    def _figures(self, connection: Connection[Any], keys: Sequence[tuple[str, date]]) -> Iterable[StreetDay]:
-        asked = [(street_id, day, self.days.just_swept_us(day)) for street_id, day in keys]
-        passes: dict[tuple[str, date], list[Pass]] = {}
-        works: dict[tuple[str, date], set[str]] = {}
-        for street_id, day, starts_in_it, one in reader.passes_of_street_days(connection, asked):
-            passes.setdefault((street_id, day), []).append(one)
-            if starts_in_it:
-                works.setdefault((street_id, day), set()).add(one.work)
-        streets = {street.street_id: street for street in self.core.district.streets}
-        for (street_id, day), found in sorted(works.items()):
-            street, reference = streets[street_id], self.core.references[street_id]
-            for work in sorted(found):
-                try:
-                    yield street_day(street, reference, day, work, passes[street_id, day], self.rules)
-                except Exception as error:
-                    raise CoreFailed(f"counting {street_id} on {day} failed: {error!r}") from error
+    def core_of(self, dated: Dated, unit_id: str) -> Core:
+        """The dated core, or where it doesn't know the unit yet, the one that does."""
+        return dated.core if unit_id in dated.core.units else self.cores.first.core
 
     def unit_days(
         self, connection: Connection[Any], new: Mapping[str, ReportColumns], touched: Touched
     ) -> None:
-        """Step 7: build the unit-days and equipment intervals of the days of new reports again."""
+        """Step 6: build the unit-days and equipment intervals of the days of new reports again."""
         keys: list[tuple[str, date]] = []
         days: list[UnitDay] = []
         intervals: list[tuple[date, EquipmentInterval]] = []
@@ -255,15 +230,18 @@ class Restater:
             for day in self._days(columns):
                 keys.append((unit_id, day))
                 reports = self._day(connection, unit_id, day, touched)
+                dated = self.cores.at(connection, day)
+                unit = self.core_of(dated, unit_id).units[unit_id]
                 try:
-                    figures = unit_day(self.core.units[unit_id], day, reports, self.rules)
+                    figures = unit_day(unit, day, reports, self.rules)
                     states = equipment_intervals(unit_id, reports, self.rules)
                 except Exception as error:
                     raise CoreFailed(f"the day {day} of unit {unit_id} failed: {error!r}") from error
                 days += [] if figures is None else [figures]
                 intervals += [(day, state) for state in self._clipped(states, day)]
+                touched.days.add(day)
         if keys:
-            writer.unit_days(connection, keys, days, intervals, self.versions)
+            writer.unit_days(connection, keys, days, intervals, self.cores.first.versions)
 
     def _days(self, new: ReportColumns) -> list[date]:
         """The service days of new reports, and of the time that a status among them holds."""
@@ -302,7 +280,3 @@ def _groups(new: ReportColumns) -> Iterable[ReportColumns]:
     cuts = np.flatnonzero(np.diff(new.fix_time_us) > WINDOW_US) + 1
     for rows in np.split(np.arange(len(new)), cuts):
         yield new.take(rows)
-
-
-def _by_identity(figures: Iterable[StreetDay]) -> dict[tuple[str, date, str], StreetDay]:
-    return {(one.street_id, one.service_day, one.work): one for one in figures}

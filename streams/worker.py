@@ -7,10 +7,13 @@ A batch is one transaction, and these are its steps. A worker may be killed in o
 3. fence      begin; lock the positions and compare them with what we believe, else `Fenced`
 4. reports    settle them against committed identities; write fixes, dead letters, presence
 5. tracks     match what the new reports touch again; replace the tracks and passes that changed
-6. figures    lock each touched (street, service day) in sorted order; build its figures again
-7. unit_days  build unit-days and equipment intervals of touched days again
-8. checkpoint move the positions; NOTIFY swept_commit
+6. unit_days  build unit-days and equipment intervals of touched days again
+7. figures    lock each touched (street, service day) in sorted order; record its figures anew
+8. checkpoint chain the records; move the positions; NOTIFY swept_commit
 9. commit     all of it, or nothing
+
+Then service days that are over are closed, each in a transaction of its own: the next batch does what a
+killed worker left undone.
 
 After a commit of unknown outcome (the connection broke) the worker connects anew and rereads its positions.
 """
@@ -29,13 +32,19 @@ from psycopg import Connection, IsolationLevel
 from processing.decode import Decoded, Directory, decode, originals
 from processing.fix import Reason, Rejection, Report, ReportColumns
 from processing.order import identity, resolve
-from storage import reader, writer
+from processing.pipeline import Core
+from storage import positions, reader, street_days, writer
 from storage.place import Place
-from storage.writer import Versions
+from storage.queries.corrections import LATE
+from storage.versions import Versions
+from streams import chain
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
+from streams.cores import Cores, Dated
+from streams.figures import Causes, DayClosed, Figures
 from streams.log import Log, LogTrimmed, LogUnavailable, Record
 from streams.recent import Recent
-from streams.restate import Core, CoreFailed, Restater, Touched
+from streams.restate import CoreFailed, Restater, Touched
+from streams.ticks import tick_topic
 
 #: In dead letters, what was refused is numbered after the reports of its record.
 _REFUSED = 1_000
@@ -88,6 +97,7 @@ class Worker:
         core: Core,
         rule_version: str,
         *,
+        cores: Cores | None = None,
         partitions: Sequence[int] | None = None,
         bounds: Bounds | None = None,
         on_step: Callable[[str], None] = lambda _: None,
@@ -97,9 +107,13 @@ class Worker:
         self._log = log
         self._bounds = bounds or Bounds()
         self._on_step = on_step
+        self._cores = cores or Cores(Dated(core, Versions(rule_version, core.district.map_version)))
         self._directory = Directory.of(core.district)
+        self._zone = core.district.rules.day_start_s, core.district.rules.timezone
+        self._tick_topic = tick_topic(core.district.district_id)
         self._recent = Recent()
-        self._restater = Restater(core, Versions(rule_version, core.district.map_version), self._recent)
+        self._restater = Restater(self._cores, self._recent)
+        self._figures = Figures(self._cores)
         self._checkpoint = Checkpoint(log.log_id, range(log.partitions) if partitions is None else partitions)
         self._connection: Connection[Any] | None = None
 
@@ -111,7 +125,7 @@ class Worker:
                 if self.step() == 0:
                     self._log.wait(wait_s)
                 failures = 0
-            except Fenced:
+            except (Fenced, DayClosed):
                 self.counts.fenced += 1
             except (psycopg.OperationalError, psycopg.InterfaceError, LogUnavailable):
                 failures += 1
@@ -132,7 +146,9 @@ class Worker:
             records = self._read()
             self._on_step("read")
             if records:
+                self._cores.reread(connection)
                 self._process(connection, records)
+                self._close_days(connection)
         except BaseException:
             self._forget()
             raise
@@ -184,6 +200,8 @@ class Worker:
         batch = _Batch(records)
         for record in records:
             envelope = record.envelope
+            if envelope.mqtt_topic == self._tick_topic:
+                continue
             try:
                 decoded = decode(envelope.mqtt_topic, envelope.payload, envelope.received_us, self._directory)
             except Exception as error:  # noqa: BLE001 - whatever it is, the line goes on and the bytes are kept
@@ -212,11 +230,13 @@ class Worker:
             for unit_id, columns in new.items():
                 self._restater.unit(connection, unit_id, columns, last_us.get(unit_id), touched)
             self._on_step("tracks")
-            streets = self._restater.street_days(connection, touched, batch.received_us)
-            self._on_step("figures")
             self._restater.unit_days(connection, new, touched)
             self._on_step("unit_days")
-            self._checkpoint.advance(connection, offsets)
+            causes = Causes(LATE, touched.late)
+            streets = self._figures.restate(connection, touched, causes, batch.received_us)
+            self._on_step("figures")
+            chain.extend(connection, self._log.log_id, batch.records, self._zone)
+            self._checkpoint.advance(connection, batch.records)
             writer.notify(connection, list(new), streets, batch.received_us)
             self._on_step("checkpoint")
         self._on_step("commit")
@@ -228,6 +248,17 @@ class Worker:
         counts.refused += len(batch.refused)
         counts.tracks += touched.tracks
         self.counts = counts
+
+    def _close_days(self, connection: Connection[Any]) -> None:
+        """Close the service days that no partition can say anything of in time any more."""
+        heard_us = positions.heard_us(connection, self._log.log_id, self._log.partitions)
+        if heard_us is None:
+            return
+        last, first = street_days.last_closed(connection), street_days.first_day(connection)
+        for day in self._figures.due(heard_us, last, first):
+            with connection.transaction():
+                self._figures.close(connection, day, heard_us)
+            self._on_step("closed")
 
     def _write_reports(
         self, connection: Connection[Any], batch: _Batch, counts: Counts

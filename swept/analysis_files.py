@@ -26,8 +26,8 @@ from processing.frequency import StreetDay
 from processing.order import resolve
 from processing.pipeline import Analysis, Core
 from processing.service_day import from_us, service_day
+from processing.silence import Suspect
 from processing.verdict import Verdict, verdict
-from storage.queries.suspects import Suspect
 from swept.fixes_file import Fixes, texts_of
 from swept.silences import silences, suspects_of
 from swept.versions import release, rule_version

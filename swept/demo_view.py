@@ -80,7 +80,9 @@ class Line:
             committed = sum(
                 one.next_offset for one in positions(connection) if one.log_id == self._log.log_id
             )
-            found = [one.street_day for one in frequency(connection, self.day, self.day)]
+            district_id = self._core.district.district_id
+            stored = frequency(connection, district_id, self.day, self.day)
+        found = [one.recorded.figures for one in stored]
         swept_mm = sum(one.swept_mm for one in found if one.work == self._works[one.street_id])
         return Seen(logged, committed, swept_mm / self._length_mm)
 

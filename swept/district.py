@@ -6,8 +6,10 @@ Without a folder the one that comes with swept is meant, a made-up Zhanqian.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +17,11 @@ from swept.errors import UserError, on_disk
 from swept.settings import configs_folder, read_settings
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from processing.district import District
 
-__all__ = ["app", "configs_folder", "load_folder", "read_folder"]
+__all__ = ["app", "configs_folder", "keep", "load_folder", "read_folder"]
 
 app = typer.Typer(
     name="district",
@@ -90,29 +94,81 @@ def check(folder: Folder = None) -> None:
 
 
 @app.command()
-def load(folder: Folder = None) -> None:
+def load(
+    folder: Folder = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="First service day that it is in force for, as 2026-06-01; else today."),
+    ] = None,
+) -> None:
     """Check a folder and keep it as the newest version of its district in the store.
 
-    Figures carry the versions of the map and of the rules that made them. The same files again make no
-    new version.
+    A new version is in force from today on (the first one for all days): older days stay on the map and the
+    rules that they were counted with, also when late data comes. To count them anew, see
+    [bold]swept reprocess[/bold]. The same files again make no new version.
     """
-    from storage.district import save
-    from swept.versions import rule_version
+    from swept.days import day_of
     from swept.wiring import store_connection
 
     settings = read_settings()
     path = folder or settings.district_folder
     district = load_folder(path)
     with store_connection(settings) as connection:
-        version = save(
-            connection,
-            district.district_id,
-            read_folder(path),
-            district.map_version,
-            rule_version(district.rules),
-        )
+        kept = keep(connection, district, read_folder(path), None if from_ is None else day_of(from_, "--from"))
     _show(district)
-    print(f"Stored as version {version}.")
+    since = f", in force from {kept.first_day} on" if kept.first_day else ""
+    print(f"Stored as version {kept.version}{since}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A district version in the store, and from which service day on it was put in force just now."""
+
+    version: int
+    first_day: date | None
+
+
+def keep(
+    connection: Connection[Any],
+    district: District,
+    files: Mapping[str, bytes],
+    first_day: date | None = None,
+) -> Kept:
+    """Keep a district's files as a version and put it in force, if it is new or `first_day` says so."""
+    from processing.era import FIRST_DAY
+    from storage.district import in_force, put_in_force, save
+    from storage.street_days import first_day as first_reported
+    from swept.days import now_us, today
+    from swept.versions import rule_version
+
+    _check_zone(connection, district)
+    version, new = save(connection, district, files, rule_version(district.rules))
+    known = in_force(connection, district.district_id)
+    if not known or (first_day is None and first_reported(connection) is None and new):
+        first_day = FIRST_DAY
+    elif new and first_day is None:
+        first_day = today(connection, district)
+    if first_day is not None:
+        put_in_force(connection, district.district_id, version, first_day, now_us(connection, district))
+    return Kept(version, first_day)
+
+
+def _check_zone(connection: Connection[Any], district: District) -> None:
+    """Refuse a service day that begins elsewhere than those that were counted."""
+    from processing.district_files import parse_district
+    from storage.district import files_of
+    from storage.street_days import first_day
+
+    files = files_of(connection, district.district_id)
+    if files is None or first_day(connection) is None:
+        return
+    before, rules = parse_district(files).rules, district.rules
+    if (before.timezone, before.day_start_s) != (rules.timezone, rules.day_start_s):
+        raise UserError(
+            f"the days on record begin {before.day_start_s} s after midnight in {before.timezone}, those of this "
+            f"folder {rules.day_start_s} s after midnight in {rules.timezone}; a store keeps one service day: use "
+            "another SWEPT_STORE_URL for the new one."
+        )
 
 
 def _show(district: District) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,10 +35,11 @@ def process(
     with swept; its files are kept in the store with the figures. Ctrl-C or SIGTERM ends it.
     """
     from processing.pipeline import Core
-    from storage.district import save
+    from storage.versions import Versions
+    from streams.cores import Cores, Dated
     from streams.log import LogTrimmed
     from streams.worker import Worker
-    from swept.district import read_folder
+    from swept.district import keep
     from swept.kernels import warm
     from swept.progress import progress
     from swept.settings import read_settings
@@ -49,16 +50,15 @@ def process(
     with stopped() as stop, services(settings) as where, contextlib.ExitStack() as stack:
         with connect(where.store_url) as connection:
             apply_migrations(connection)
-            district, folder = current_district(connection, settings)
-            rules = rule_version(district.rules)
-            if folder is not None:
-                files = read_folder(folder)
-                save(connection, district.district_id, files, district.map_version, rules)
+            district, files = current_district(connection, settings)
+            version = keep(connection, district, files).version
         log = stack.enter_context(contextlib.closing(open_log(where)))
         with progress("making ready (after an installation this takes half a minute)"):
             core = Core(district)
             warm(core)
-        worker = Worker(where.store_url, log, core, rules)
+        rules = rule_version(district.rules)
+        dated = Dated(core, Versions(rules, district.map_version), version)
+        worker = Worker(where.store_url, log, core, rules, cores=Cores(dated, rule_version))
         stack.callback(worker.close)
         print(f"process: {district.name}, log {log.log_id}, {log.partitions} partitions", flush=True)
         try:
@@ -89,20 +89,22 @@ def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
             advance(worker.counts.records)
 
 
-def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Any]:
-    """The district to process or serve, and the folder it is from (None: the store)."""
+def current_district(
+    connection: Connection[Any], settings: Settings
+) -> tuple[District, Mapping[str, bytes]]:
+    """The district to process or serve, and its files."""
     from processing.district_files import parse_district
-    from storage.district import current, loaded
-    from swept.district import load_folder
+    from storage.district import files_of, loaded
+    from swept.district import load_folder, read_folder
 
     if settings.district is None:
         known = loaded(connection)
         if len(known) > 1:
             raise UserError(f"the store holds the districts {', '.join(known)}; set SWEPT_DISTRICT to one.")
-        files = current(connection, known[0]) if known else None
+        files = files_of(connection, known[0]) if known else None
         if files is not None:
-            return parse_district(files), None
-    return load_folder(settings.district_folder), settings.district_folder
+            return parse_district(files), files
+    return load_folder(settings.district_folder), read_folder(settings.district_folder)
 
 
 @contextlib.contextmanager

@@ -68,9 +68,9 @@ def _state(
     from swept.process import current_district
     from swept.versions import rule_version
 
-    district, folder = current_district(connection, settings)
+    district, _ = current_district(connection, settings)
     units = [unit.unit_id for unit in district.units]
-    yield "district", f"{district.name} ({district.district_id}), from {folder or 'the store'}"
+    yield "district", f"{district.name} ({district.district_id}), from {_source(connection, settings)}"
     yield "versions", f"map {district.map_version}, rules {rule_version(district.rules)}"
     log = TableLog(where.store_url)
     ends, log_id = log.ends(), log.log_id
@@ -95,3 +95,11 @@ def _state(
     else:
         local = from_us(newest).astimezone(ZoneInfo(district.rules.timezone))
         yield "newest fix", f"came {local.isoformat(sep=' ', timespec='seconds')}, by the district's clock"
+
+
+def _source(connection: psycopg.Connection[Any], settings: Settings) -> str:
+    """Where the district that is processed and served comes from."""
+    from storage.district import loaded
+
+    stored = settings.district is None and loaded(connection)
+    return "the store" if stored else str(settings.district_folder)

@@ -14,10 +14,8 @@ router = APIRouter(tags=["coverage"])
 @router.get("/coverage/now", summary="Coverage of the district and of each street")
 def coverage_now(context: TheContext, connection: TheConnection, day: TheDay) -> Coverage:
     """Swept length over total length on the current service day (or `day`), of the work each street requires."""
-    stored = {
-        (f.street_day.street_id, f.street_day.work): f.street_day
-        for f in stored_frequency(connection, day, day)
-    }
+    found = stored_frequency(connection, context.district.district_id, day, day)
+    stored = {(f.recorded.key.street_id, f.recorded.key.work): f.recorded.figures for f in found}
     rows: list[StreetCoverage] = []
     swept_mm = length_mm = 0
     for street_id, street in sorted(context.streets.items()):

@@ -9,28 +9,34 @@ from typing import Any
 
 from psycopg import Connection
 
-from processing.frequency import StreetDay
-from storage.reader import STREET_DAY_COLUMNS, street_day_of
+from storage.street_days import COLUMNS, Recorded, kept_of
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """A street-day and the versions that made it."""
+class NamedDay:
+    """A recorded street-day and the street's name on the map that made it; None where that isn't kept."""
 
-    street_day: StreetDay
-    rule_version: str
-    map_version: str
+    recorded: Recorded
+    name: str | None
 
 
 def frequency(
-    connection: Connection[Any], first: date, last: date, street_ids: Sequence[str] | None = None
-) -> list[Figures]:
-    """The figures from `first` to `last`, both included, of all or of these streets."""
+    connection: Connection[Any],
+    district_id: str,
+    first: date,
+    last: date,
+    street_ids: Sequence[str] | None = None,
+) -> list[NamedDay]:
+    """The street-days from `first` to `last`, both included, of all or of these streets; shifts aren't."""
     cursor = connection.cursor(binary=True)
     cursor.execute(
-        f"""SELECT {", ".join(STREET_DAY_COLUMNS)}, rule_version, map_version FROM street_day
-            WHERE service_day BETWEEN %s AND %s AND (%s::text[] IS NULL OR street_id = ANY(%s::text[]))
-            ORDER BY service_day, street_id, work""",  # noqa: S608 - the names are our own
-        (first, last, *[None if street_ids is None else list(street_ids)] * 2),
+        f"""SELECT {", ".join("d." + name for name in COLUMNS)}, named.name
+            FROM street_day AS d LEFT JOIN district_street AS named
+                ON named.district_id = %s AND named.version = d.district_version
+                   AND named.street_id = d.street_id
+            WHERE d.service_day BETWEEN %s AND %s AND d.shift_id = ''
+              AND (%s::text[] IS NULL OR d.street_id = ANY(%s::text[]))
+            ORDER BY d.service_day, d.street_id, d.work""",  # noqa: S608 - the names are our own
+        (district_id, first, last, *[None if street_ids is None else list(street_ids)] * 2),
     )
-    return [Figures(street_day_of(row[:-2]), row[-2], row[-1]) for row in cursor]
+    return [NamedDay(kept_of(row[:-1]).recorded, row[-1]) for row in cursor]

@@ -1,7 +1,7 @@
 """What a demo leaves behind, as bytes that can be compared: a table's rows in the order of its key.
 
 All that counts is in it. Left out is how a report travelled (when it was received, its place in the log) and
-when a row was written, since a kill may change those and nothing else.
+when and why a row was written, since a kill may change those and nothing else.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from processing.fix import Kind, Report
 from processing.frequency import StreetDay
 from processing.sweep import Pass
 from simulators.channel import Delivery
-from storage.reader import PASS_COLUMNS, STREET_DAY_COLUMNS, pass_of, street_day_of
+from storage.reader import PASS_COLUMNS, pass_of
+from storage.street_days import FIGURES, figures_of
 
 TABLES = ("pass", "street_day", "track", "unit_day", "equipment_interval", "fix")
-TRAVELLED = ("updated_at", "received_us", "log_id", "partition", "log_offset", "element")
+TRAVELLED = ("updated_at", "received_us", "log_id", "log_number", "partition", "log_offset", "element",
+             "version", "cause", "begun_us", "known_us")  # fmt: skip
 Identity = tuple[str, Kind, int]
 
 
@@ -99,6 +101,7 @@ def passes(connection: psycopg.Connection[Any]) -> list[Pass]:
 
 
 def street_days(connection: psycopg.Connection[Any]) -> list[StreetDay]:
-    """All figures, in the order of their key."""
-    query = f"SELECT {', '.join(STREET_DAY_COLUMNS)} FROM street_day ORDER BY street_id, service_day, work"
-    return [street_day_of(row) for row in connection.execute(query.encode())]
+    """All figures of whole days, in the order of their key."""
+    query = f"""SELECT {", ".join(FIGURES)} FROM street_day WHERE shift_id = ''
+                ORDER BY street_id, service_day, work"""
+    return [figures_of(row) for row in connection.execute(query.encode())]

@@ -138,7 +138,7 @@ def results(store_url: str) -> dict[str, list[tuple[object, ...]]]:
         "track": "SELECT unit_id, start_us, end_us, fixes, digest FROM track ORDER BY 1, 2",
         "street_day": """SELECT street_id, service_day, work, frequency, frequency_certain, swept_mm,
                                 swept_certain_mm, length_mm, cleaned_us, passes, frequency_if_observed, missing_mm
-                         FROM street_day ORDER BY 1, 2, 3""",
+                         FROM street_day WHERE shift_id = '' ORDER BY 1, 2, 3""",
         "unit_day": "SELECT * FROM unit_day ORDER BY 1, 2",
         "equipment_interval": "SELECT * FROM equipment_interval ORDER BY 1, 2, 3, 4",
     }

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from processing.district_files import parse_district
-from storage.district import current
+from storage.district import files_of
 from swept.district import app, load_folder
 from swept.errors import UserError
 from swept.settings import configs_folder
@@ -31,18 +31,18 @@ def test_a_folder_is_stored_whole_and_again_only_when_it_changed(
 ) -> None:
     load(folder)
     load(folder)
-    assert capsys.readouterr().out.count("Stored as version 1.") == 2
-    stored = current(connection, "zhanqian")
+    assert capsys.readouterr().out.count("Stored as version 1") == 2
+    stored = files_of(connection, "zhanqian")
     assert stored is not None
     assert parse_district(stored) == load_folder(folder)
     (folder / "rules.toml").write_text("close_gap_m = 8.0\n")
     load(folder)
-    assert "Stored as version 2." in capsys.readouterr().out
-    assert (current(connection, "zhanqian") or {})["rules.toml"] == b"close_gap_m = 8.0\n"
+    assert "Stored as version 2" in capsys.readouterr().out
+    assert (files_of(connection, "zhanqian") or {})["rules.toml"] == b"close_gap_m = 8.0\n"
 
 
 def test_a_folder_with_problems_is_not_stored(folder: Path, connection: psycopg.Connection[Any]) -> None:
     (folder / "units.toml").write_text("[[unit]]\n")
     with pytest.raises(UserError, match=r"units.toml: unit 1: id is missing; add it \(\d+ more"):
         load(folder)
-    assert current(connection, "zhanqian") is None
+    assert files_of(connection, "zhanqian") is None

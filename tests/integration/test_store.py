@@ -11,14 +11,17 @@ from processing.fix import EQUIPMENT, Kind, Reason, Rejection, Report, ReportCol
 from processing.frequency import StreetDay
 from processing.order import identity
 from processing.sweep import Pass, Piece
-from storage import district, reader, writer
+from storage import district, reader, street_days, writer
 from storage.place import Place
-from storage.queries.corrections import corrections
+from storage.queries.corrections import Correction, corrections
 from storage.queries.dead_letters import dead_letters
 from storage.queries.passes import passes_between, passes_of_day
+from storage.street_days import Change, Kept, Recorded
+from storage.versions import Versions
+from tests.integration.small_world import district as small_district
 
 DAY = date(2024, 5, 1)
-VERSIONS = writer.Versions("rules", "map")
+VERSIONS = Versions("rules", "map")
 FULL = Report(
     "u",
     Kind.FIX,
@@ -106,25 +109,32 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
     assert passes_between(connection, "a", 0, 100) == []
 
 
-def test_figures_are_replaced_and_a_change_is_kept(connection: psycopg.Connection) -> None:
-    old = StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1, 100)
-    new = StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2, 0)
-    writer.street_days(connection, [], [old], VERSIONS)
-    writer.street_days(connection, [], [new], VERSIONS)
-    assert reader.street_days(connection, [("a", DAY)]) == [new]
-    writer.street_days(connection, [("a", DAY, "sweeping")], [], VERSIONS)
-    assert reader.street_days(connection, [("a", DAY)]) == []
-    writer.corrections(connection, [(old, new), (new, None)], "late data", 77)
-    first, second = corrections(connection, DAY, DAY, "a")
-    assert first.old_figures is not None
-    assert first.old_figures["cleaned_us"] == [5]
-    assert (first.at_us, first.cause, second.new_figures) == (77, "late data", None)
+def test_figures_are_replaced_in_place_or_restated_with_what_they_were(connection: psycopg.Connection) -> None:
+    first = recorded(StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1, 100))
+    second = recorded(StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2, 0))
+    key = first.key
+    street_days.write(connection, [Change(key, None, first)], 10)
+    assert street_days.read(connection, [("a", DAY)]) == {key: Kept(first, 1, "first figures", 10, 10)}
+    street_days.write(connection, [Change(key, Kept(first, 1, "first figures", 10, 10), second)], 20)
+    kept = street_days.read(connection, [("a", DAY)])[key]
+    assert kept == Kept(second, 1, "first figures", 10, 20)
+    assert corrections(connection, DAY, DAY) == []
+    street_days.write(connection, [Change(key, kept, first, "late data")], 30)
+    now = street_days.read(connection, [("a", DAY)])[key]
+    assert now == Kept(first, 2, "late data", 30, 30)
+    assert corrections(connection, DAY, DAY, "a") == [Correction(key, kept, now, 30)]
+    assert connection.execute("SELECT superseded_us FROM street_day_version").fetchall() == [(30,)]
+    street_days.write(connection, [Change(key, now, None)], 40)
+    assert street_days.read(connection, [("a", DAY)]) == {}
 
 
-def test_the_digest_of_a_track_that_other_rules_made_is_not_known(connection: psycopg.Connection) -> None:
-    writer.tracks(connection, "u", [], [writer.TrackRow("u", 5, 9, 2, b"digest")], VERSIONS)
-    assert reader.track_digests(connection, "u", 0, 10, ("rules", "map")) == {5: b"digest"}
-    assert reader.track_digests(connection, "u", 0, 10, ("rules", "other")) == {5: b""}
+def recorded(figures: StreetDay) -> Recorded:
+    return Recorded(figures, "", 2, None, 1, *VERSIONS)
+
+
+def test_what_a_track_was_made_of_and_by_which_versions_is_told(connection: psycopg.Connection) -> None:
+    writer.tracks(connection, "u", [], [writer.TrackRow("u", 5, 9, 2, b"digest", VERSIONS)])
+    assert reader.track_digests(connection, "u", 0, 10) == {5: (b"digest", VERSIONS)}
     assert reader.last_track_before(connection, "u", 7) == (5, 9)
     assert reader.last_track_before(connection, "u", 4) is None
 
@@ -133,12 +143,29 @@ def test_a_district_is_kept_byte_for_byte_and_the_same_files_make_no_new_version
     connection: psycopg.Connection,
 ) -> None:
     files = {"district.toml": b"id = 'x'", "streets.geojson": bytes(range(256))}
-    assert district.current(connection, "x") is None
-    assert district.save(connection, "x", files, "map", "rules") == 1
-    assert district.save(connection, "x", files, "map", "rules") == 1
-    assert district.save(connection, "x", files | {"units.toml": b""}, "map", "rules") == 2
-    assert district.current(connection, "x") == files | {"units.toml": b""}
-    assert district.loaded(connection) == ["x"]
+    town = small_district()
+    assert district.files_of(connection, "test") is None
+    assert district.save(connection, town, files, "rules") == (1, True)
+    assert district.save(connection, town, files, "other release") == (1, False)
+    assert district.save(connection, town, files | {"units.toml": b""}, "rules") == (2, True)
+    assert district.files_of(connection, "test") == files | {"units.toml": b""}
+    assert district.files_of(connection, "test", 1) == files
+    assert district.loaded(connection) == ["test"]
+    names = connection.execute("SELECT name FROM district_street WHERE version = 2 ORDER BY 1").fetchall()
+    assert names == [("Alley A",), ("Alley B",), ("Lane C",)]
+
+
+def test_of_what_was_put_in_force_for_a_service_day_the_last_counts(connection: psycopg.Connection) -> None:
+    for n in range(3):
+        district.save(connection, small_district(), {"n": bytes([n])}, "rules")
+    day = [date(2024, 5, n) for n in range(1, 10)]
+    district.put_in_force(connection, "test", 1, day[0], 0)
+    district.put_in_force(connection, "test", 2, day[4], 100)
+    district.put_in_force(connection, "test", 3, day[2], 200, day[5])
+    timeline = district.in_force(connection, "test")
+    assert [district.version_of(timeline, one) for one in day] == [1, 1, 3, 3, 3, 3, 2, 2, 2]
+    assert district.version_of(timeline, date(2024, 4, 30)) is None
+    assert district.in_force(connection, "elsewhere") == []
 
 
 def test_a_commit_tells_listeners_what_changed(connection: psycopg.Connection, store_url: str) -> None:

@@ -23,7 +23,7 @@ from processing.pipeline import Core, Track, analyze
 from processing.service_day import day_start_us
 from storage.queries.corrections import corrections
 from storage.queries.dead_letters import dead_letters, reasons
-from storage.reader import STREET_DAY_COLUMNS
+from storage.street_days import FIGURES
 from streams.checkpoint import Fenced
 from streams.log import Envelope, partition_of
 from streams.table_log import TableLog
@@ -116,7 +116,7 @@ def test_what_the_worker_stores_is_what_the_core_says_of_the_same_reports(store_
     assert analysis.street_days
     assert {figures.street_id for figures in analysis.street_days} == {"a", "b", "c"}
     expected = [
-        tuple(list(v) if isinstance(v := getattr(f, name), tuple) else v for name in STREET_DAY_COLUMNS)
+        tuple(list(v) if isinstance(v := getattr(f, name), tuple) else v for name in FIGURES)
         for f in sorted(analysis.street_days, key=lambda f: (f.street_id, f.service_day, f.work))
     ]
     assert stored["street_day"] == expected
@@ -276,13 +276,12 @@ def test_a_late_fix_restates_its_street_days_and_keeps_what_they_were(
     log.append(messages("u1", fixes[20:80]))
     work(store_url, log)
     made = corrections(connection, DAY, DAY)
-    assert {one.cause for one in made} == {"late data"}
-    changed = {one.street_id: one for one in made}
+    assert {one.new.cause for one in made} == {"late data"}
+    changed = {one.key.street_id: one for one in made if not one.key.shift_id}
     assert "a" in changed
-    old, new = changed["a"].old_figures, changed["a"].new_figures
+    old, new = changed["a"].old, changed["a"].new
     assert old is not None
-    assert new is not None
-    assert (old["frequency"], new["frequency"]) == (1, 2)
+    assert (old.recorded.figures.frequency, new.recorded.figures.frequency) == (1, 2)
     late = results(store_url)
     clear(store_url)
     again = log_of(

@@ -1,0 +1,42 @@
+"""Service days as people write them, and what day and time it is in the district."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from swept.errors import UserError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from processing.district import District
+
+
+def day_of(text: str, option: str) -> date:
+    """The service day that an option names; `UserError` where it is none."""
+    from processing.era import OutOfEra, checked_day
+
+    try:
+        return checked_day(date.fromisoformat(text))
+    except OutOfEra as error:
+        raise UserError(f"{option} {error}.") from None
+    except ValueError:
+        raise UserError(f"{option} {text} is no day; write it like 2026-06-01.") from None
+
+
+def now_us(connection: Connection[Any], district: District) -> int:
+    """Now in the district's clock: the newest fix's arrival; in a store without fixes the wall clock."""
+    from storage.queries.status import newest_received_us
+
+    found = newest_received_us(connection, [unit.unit_id for unit in district.units])
+    return time.time_ns() // 1000 if found is None else found
+
+
+def today(connection: Connection[Any], district: District) -> date:
+    """The current service day of the district."""
+    from processing.service_day import service_day
+
+    rules = district.rules
+    return service_day(now_us(connection, district), rules.day_start_s, rules.timezone)
