@@ -16,7 +16,17 @@ from api.asked import check_asked
 from api.context import Context, UserFault
 from api.docs_page import docs_page
 from api.models import Problem
-from api.routes import coverage, dead_letters, frequency, passes, status, streets, units
+from api.routes import (
+    coverage,
+    dead_letters,
+    excuses,
+    figures,
+    frequency,
+    passes,
+    status,
+    streets,
+    units,
+)
 from processing.district import District
 from processing.geodesy import LocalProjection
 from processing.linear_reference import Reference
@@ -24,7 +34,7 @@ from storage.pool import Pool, PoolBusy
 from streams.log import LogUnavailable
 
 PREFIX = "/api/v1"
-ROUTES = (streets, frequency, coverage, units, passes, dead_letters, status)
+ROUTES = (streets, frequency, figures, excuses, coverage, units, passes, dead_letters, status)
 
 
 def create_app(

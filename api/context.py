@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -11,15 +11,18 @@ from fastapi import Depends, Query, Request
 from psycopg import Connection
 
 from processing.district import District, Street, Unit
-from processing.era import FIRST_DAY, OutOfEra, checked_day
+from processing.era import FIRST_DAY, OutOfEra, checked_day, checked_us
 from processing.geodesy import LocalProjection
 from processing.linear_reference import Reference
-from processing.service_day import day_start_us, from_us, service_day
+from processing.service_day import day_start_us, from_us, service_day, to_us
 from storage.pool import Pool
 from storage.queries.status import newest_received_us
+from storage.queries.streets import unknown_streets
 from streams.log import LogUnavailable
 
 DAYS_MAX = 366
+#: Of questions whose answer is totals: ten years.
+TOTAL_DAYS_MAX = 3_660
 
 
 class UserFault(Exception):  # noqa: N818 - it is the asker's, and is answered
@@ -56,6 +59,18 @@ class Context:
         if found is None:
             raise UserFault(404, f"no street {street_id!r}", "ask /api/v1/streets for the street ids")
         return found
+
+    def asked_streets(
+        self, connection: Connection[Any], street_ids: Sequence[str] | None
+    ) -> list[str] | None:
+        """Each street once, None for all; or an answer that one is on no map, of now or of earlier."""
+        if not street_ids:
+            return None
+        asked = list(dict.fromkeys(street_ids))
+        streets, district_id = self.streets, self.district.district_id
+        for one in unknown_streets(connection, district_id, [one for one in asked if one not in streets]):
+            raise UserFault(404, f"no street {one!r}", "ask /api/v1/streets for the street ids")
+        return asked
 
     def unit(self, unit_id: str) -> Unit:
         """The unit, or an answer that says there is none."""
@@ -119,7 +134,7 @@ class Dates:
     last: date
 
 
-def _dates(
+def _period(
     connection: Annotated[Connection[Any], Depends(_connection)],
     context: Annotated[Context, Depends(_context)],
     first: Annotated[
@@ -136,9 +151,35 @@ def _dates(
     first = first or last
     if first > last:
         raise UserFault(422, f"from={first} is after to={last}", "exchange them")
-    if (last - first).days >= DAYS_MAX:
-        raise UserFault(422, f"more than {DAYS_MAX} service days", "ask for fewer at once")
-    return Dates(first, last)
+    return _at_most(Dates(first, last), TOTAL_DAYS_MAX)
+
+
+def _dates(period: Annotated[Dates, Depends(_period)]) -> Dates:
+    return _at_most(period, DAYS_MAX)
+
+
+def _at_most(dates: Dates, days_max: int) -> Dates:
+    if (dates.last - dates.first).days >= days_max:
+        raise UserFault(422, f"more than {days_max} service days", "ask for fewer at once")
+    return dates
+
+
+def _as_of_us(
+    as_of: Annotated[
+        datetime | None, Query(description="what was known at this moment, RFC 3339 with a zone; none: now")
+    ] = None,
+) -> int | None:
+    return None if as_of is None else instant("as_of", as_of)
+
+
+def instant(name: str, when: datetime) -> int:
+    """The instant of a parameter, or an answer that it has no zone or can't be meant."""
+    if when.tzinfo is None:
+        raise UserFault(422, f"{name} has no zone", "add Z or +08:00 (in a URL the plus is written %2B)")
+    try:
+        return checked_us(to_us(when))
+    except OutOfEra as error:
+        raise UserFault(422, f"{name} {error}", "name a moment in that time") from None
 
 
 def _day(
@@ -165,4 +206,10 @@ def _today(connection: Connection[Any], context: Context) -> date:
 TheContext = Annotated[Context, Depends(_context)]
 TheConnection = Annotated[Connection[Any], Depends(_connection)]
 TheDates = Annotated[Dates, Depends(_dates)]
+#: The same of up to ten years, for totals.
+ThePeriod = Annotated[Dates, Depends(_period)]
+TheAsOf = Annotated[int | None, Depends(_as_of_us)]
+StreetIds = Annotated[
+    list[str] | None, Query(max_length=1_000, description="only these streets; may be repeated; none: all")
+]
 TheDay = Annotated[date, Depends(_day)]

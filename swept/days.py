@@ -40,3 +40,22 @@ def today(connection: Connection[Any], district: District) -> date:
 
     rules = district.rules
     return service_day(now_us(connection, district), rules.day_start_s, rules.timezone)
+
+
+def moment_of(text: str, option: str) -> int:
+    """The instant that an option names, microseconds since 1970 UTC; `UserError` where it is none."""
+    from datetime import datetime
+
+    from processing.era import OutOfEra, checked_us
+    from processing.service_day import to_us
+
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {text} is no moment; write it like 2026-06-08T09:00+08:00.") from None
+    if when.tzinfo is None:
+        raise UserError(f"{option} {text} has no zone; add Z or +08:00.")
+    try:
+        return checked_us(to_us(when))
+    except OutOfEra as error:
+        raise UserError(f"{option} {text} {error}.") from None
