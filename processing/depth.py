@@ -61,10 +61,11 @@ def depth(
 ) -> Depth:
     """The counted sweeps of a day on a street (or one side of it).
 
-    `before` are pieces of the day before; what they swept within `gap_us` from `since_us` on, the day's last
-    moments, counts as just swept. On a
-    closed street measures count modulo its length.
+    `before` are pieces of passes that start earlier; what they swept within `gap_us` from `since_us` on, the
+    last moments before, counts as just swept, and pieces that lie outside of that time cut nothing. On a closed
+    street measures count modulo its length.
     """
+    before = before[(before[:, 2] < since_us + gap_us) & (before[:, 3] >= since_us)]
     pieces = np.concatenate([today, before])
     counts = np.arange(len(pieces)) < len(today)
     if closed:

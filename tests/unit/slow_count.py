@@ -52,7 +52,8 @@ def covers(piece: Piece, low: int, high: int) -> bool:
 
 def slow_counted(today: Sequence[Piece], before: Sequence[Piece], *, closed: bool) -> list[list[Piece]]:
     """For each millimetre the sweeps that count, in their order."""
-    today, before = copies(today, closed=closed), copies(before, closed=closed)
+    fresh = [one for one in before if one.from_us < START_US and one.to_us >= START_US - GAP_US]
+    today, before = copies(today, closed=closed), copies(fresh, closed=closed)
     ends = {min(max(mm, 0), LENGTH_MM) for piece in (*today, *before) for mm in piece[:2]}
     cuts = sorted(ends | {0, LENGTH_MM})
     counted: list[list[Piece]] = []
