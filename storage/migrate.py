@@ -1,5 +1,7 @@
-"""Migrations: numbered SQL files in storage/schema, each applied once, in order, in its own transaction.
+"""Migrations: numbered SQL files, each applied once, in order, in its own transaction.
 
+Those of storage/schema make the same tables everywhere. Where the server has TimescaleDB, those of
+storage/schema/timescale follow and make them hypertables (storage/timescale.py says whether it has).
 What was applied is kept with its SHA-256. An applied file that has changed since, or a database that has
 more migrations than this release, is refused: going on would mean guessing what the tables look like.
 """
@@ -13,6 +15,8 @@ from importlib import resources
 
 import psycopg
 
+from storage import timescale
+
 LOCK = 0x5357_4D49
 """Advisory lock of whoever migrates; any number that nothing else uses."""
 
@@ -24,12 +28,26 @@ class SchemaError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """A folder of migrations, what their labels begin with, and the table of what was applied."""
+
+    folder: str
+    prefix: str
+    table: str
+
+
+PLAIN = Series("schema", "", "schema_migration")
+TIMESCALE = Series("schema/timescale", "timescale/", "timescale_migration")
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of storage/schema."""
+    """One file of a series."""
 
     version: int
     name: str
     sql: str
+    prefix: str = ""
 
     @property
     def sha256(self) -> str:
@@ -38,43 +56,51 @@ class Migration:
 
     @property
     def label(self) -> str:
-        """Number and name, as the file is called."""
-        return f"{self.version:04}_{self.name}"
+        """Number and name, as the file is called; of TimescaleDB's own, with their folder."""
+        return f"{self.prefix}{self.version:04}_{self.name}"
 
 
-def migrations() -> list[Migration]:
+def migrations(series: Series = PLAIN) -> list[Migration]:
     """All migrations of this release, in order."""
     found = []
-    for file in resources.files("storage").joinpath("schema").iterdir():
+    for file in resources.files("storage").joinpath(series.folder).iterdir():
         match = _NAME.fullmatch(file.name)
         if match is not None:
-            found.append(Migration(int(match[1]), match[2], file.read_text(encoding="utf-8")))
+            text = file.read_text(encoding="utf-8")
+            found.append(Migration(int(match[1]), match[2], text, series.prefix))
     found.sort(key=lambda migration: migration.version)
     versions = [migration.version for migration in found]
     if len(set(versions)) != len(versions):
-        raise SchemaError(f"two files in storage/schema have one number: {versions}")
+        raise SchemaError(f"two files in storage/{series.folder} have one number: {versions}")
     return found
 
 
 def migrate(connection: psycopg.Connection) -> list[str]:
     """Apply what is missing; the labels of what was applied. The connection must be in no transaction."""
+    applied = _apply(connection, PLAIN)
+    if timescale.ensure(connection):
+        applied += _apply(connection, TIMESCALE)
+    return applied
+
+
+def _apply(connection: psycopg.Connection, series: Series) -> list[str]:
     applied: list[str] = []
     while True:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migration (version integer PRIMARY KEY,"
+                f"CREATE TABLE IF NOT EXISTS {series.table} (version integer PRIMARY KEY,"
                 " name text NOT NULL, sha256 text NOT NULL,"
-                " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+                " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())".encode()
             )
-            missing = _missing(connection)
+            missing = _missing(connection, series)
             if not missing:
                 return applied
             first = missing[0]
             # Without parameters psycopg sends a file of many statements as one.
             connection.execute(first.sql)
             connection.execute(
-                "INSERT INTO schema_migration (version, name, sha256) VALUES (%s, %s, %s)",
+                f"INSERT INTO {series.table} (version, name, sha256) VALUES (%s, %s, %s)".encode(),  # noqa: S608
                 [first.version, first.name, first.sha256],
             )
             applied.append(first.label)
@@ -82,23 +108,24 @@ def migrate(connection: psycopg.Connection) -> list[str]:
 
 def pending(connection: psycopg.Connection) -> list[str]:
     """The labels of what `migrate` would apply; changes nothing, raises as `migrate` does."""
+    wanted = [PLAIN, TIMESCALE] if timescale.found(connection).usable else [PLAIN]
     with connection.transaction():
-        exists = connection.execute("SELECT to_regclass('schema_migration') IS NOT NULL").fetchone()
-        if exists is None or not exists[0]:
-            return [migration.label for migration in migrations()]
-        return [migration.label for migration in _missing(connection)]
+        return [one.label for series in wanted for one in _missing(connection, series)]
 
 
-def _missing(connection: psycopg.Connection) -> list[Migration]:
+def _missing(connection: psycopg.Connection, series: Series) -> list[Migration]:
+    known = {migration.version: migration for migration in migrations(series)}
+    exists = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [series.table]).fetchone()
+    if exists is None or not exists[0]:
+        return list(known.values())
     rows = connection.execute(
-        "SELECT version, name, sha256 FROM schema_migration ORDER BY version"
+        f"SELECT version, name, sha256 FROM {series.table} ORDER BY version".encode()  # noqa: S608
     ).fetchall()
-    known = {migration.version: migration for migration in migrations()}
     for version, name, sha256 in rows:
         migration = known.get(version)
         if migration is None:
             raise SchemaError(
-                f"the database has migration {version:04}_{name}, which this release of swept doesn't know; "
+                f"the database has migration {series.prefix}{version:04}_{name}, which this release of swept doesn't know; "
                 "use the release that made it, or a newer one"
             )
         if migration.sha256 != sha256:
