@@ -87,12 +87,16 @@ def open_ranges(connection: Connection[Any], log_id: str) -> dict[int, tuple[Day
     }
 
 
-def closed_ranges(connection: Connection[Any], log_id: str, days: Iterable[date]) -> dict[date, list[DayRange]]:
+def closed_ranges(
+    connection: Connection[Any], log_id: str, days: Iterable[date]
+) -> dict[date, list[DayRange]]:
     """The closed ranges of all partitions of these service days."""
     return _by_day(connection, "log_id = %s AND service_day = ANY(%s)", (log_id, list(days)))
 
 
-def days_holding(connection: Connection[Any], log_id: str, partition: int, offsets: Sequence[int]) -> set[date]:
+def days_holding(
+    connection: Connection[Any], log_id: str, partition: int, offsets: Sequence[int]
+) -> set[date]:
     """The closed service days whose range in a partition holds any of these offsets."""
     rows = connection.execute(
         """SELECT DISTINCT service_day FROM day_head, unnest(%s::bigint[]) AS wanted (log_offset)
@@ -132,7 +136,8 @@ _SIGNED = "log_id, service_day, digest, signature, public_key"
 def keep(connection: Connection[Any], signed: Signed, closed_us: int) -> None:
     """Keep a signed digest; where one is kept already, that one stays."""
     connection.execute(
-        f"INSERT INTO day_digest ({_SIGNED}, closed_us) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        """INSERT INTO day_digest (log_id, service_day, digest, signature, public_key, closed_us)
+           VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
         (
             signed.log_id,
             signed.service_day,

@@ -33,20 +33,26 @@ def process(
     command may be killed at any moment and started again, and a second one on the same log does no harm.
     The district is that of SWEPT_DISTRICT, else the one loaded into the store, else the one that comes
     with swept; its files are kept in the store with the figures. Ctrl-C or SIGTERM ends it.
+
+    When a service day is over, the digest of its records is signed (SWEPT_SIGNING_KEY, else a key made in
+    SWEPT_HOME) and published on swept/v1/DISTRICT/digest, so that no record can be changed unseen later.
     """
     from processing.pipeline import Core
     from storage.versions import Versions
     from streams.cores import Cores, Dated
     from streams.log import LogTrimmed
     from streams.worker import Worker
+    from swept.digests import Digests
     from swept.district import keep
     from swept.kernels import warm
     from swept.progress import progress
     from swept.settings import read_settings
+    from swept.signing_key import signer
     from swept.versions import rule_version
     from swept.wiring import apply_migrations, connect, open_log, services
 
     settings = read_settings()
+    key = signer(settings)
     with stopped() as stop, services(settings) as where, contextlib.ExitStack() as stack:
         with connect(where.store_url) as connection:
             apply_migrations(connection)
@@ -60,6 +66,8 @@ def process(
         dated = Dated(core, Versions(rules, district.map_version), version)
         worker = Worker(where.store_url, log, core, rules, cores=Cores(dated, rule_version))
         stack.callback(worker.close)
+        digests = Digests(where.store_url, where.mqtt_url, district, (log.log_id, log.partitions), key, _say)
+        stack.enter_context(digests.running())
         print(f"process: {district.name}, log {log.log_id}, {log.partitions} partitions", flush=True)
         try:
             if once:
@@ -69,6 +77,10 @@ def process(
         except LogTrimmed as error:
             raise UserError(f"{error}; restore the log, or start a new store and replay.") from error
         print(_line(worker), flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _left(store_url: str, log: Log) -> int:
@@ -89,9 +101,7 @@ def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
             advance(worker.counts.records)
 
 
-def current_district(
-    connection: Connection[Any], settings: Settings
-) -> tuple[District, Mapping[str, bytes]]:
+def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Mapping[str, bytes]]:
     """The district to process or serve, and its files."""
     from processing.district_files import parse_district
     from storage.district import files_of, loaded

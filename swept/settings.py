@@ -30,9 +30,12 @@ class Settings(BaseModel):
     home: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/swept", description="where embedded servers live"
     )
+    signing_key: Path | None = Field(
+        default=None, description="ed25519 key in PEM that signs day digests; none: home/signing_key.pem"
+    )
     kubicka_dir: Path | None = Field(default=None, description="a recording that only tests use")
 
-    @field_validator("home", "district")
+    @field_validator("home", "district", "signing_key")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         try:
