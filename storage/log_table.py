@@ -136,6 +136,28 @@ def read(
         return [Place(*row) for row in cursor]
 
 
+def records_at(
+    connection: psycopg.Connection, log_id: str, partition: int, offsets: Sequence[int]
+) -> list[Place]:
+    """The records at these offsets that the log still has; none of another log's."""
+    with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        cursor.execute(
+            'SELECT partition, "offset", key, mqtt_topic, payload, received_us FROM log_record'
+            ' WHERE partition = %s AND "offset" = ANY(%s) AND EXISTS (SELECT FROM log WHERE log_id = %s)'
+            ' ORDER BY "offset"',
+            [partition, list(offsets), log_id],
+        )
+        return [Place(*row) for row in cursor]
+
+
+def firsts(connection: psycopg.Connection, partitions: Iterable[int]) -> dict[int, int]:
+    """The oldest offset of each partition that the log itself still has."""
+    rows = connection.execute(
+        "SELECT partition, first_offset FROM log_partition WHERE partition = ANY(%s)", [sorted(partitions)]
+    )
+    return {int(partition): int(offset) for partition, offset in rows}
+
+
 def ends(connection: psycopg.Connection) -> dict[int, int]:
     """The next offset of each partition."""
     rows = connection.execute("SELECT partition, next_offset FROM log_partition ORDER BY partition")

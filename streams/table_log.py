@@ -3,7 +3,7 @@
 One object serves one thread; it opens a connection when it needs one and again after that broke. Offsets
 are dense per partition and become visible in their order (see storage/log_table.py). The log may be
 bounded: an append that finds it full raises LogFull, and ingest then holds back what it has, as does the
-broker behind it.
+broker behind it. Records that were packed meanwhile (storage/raw_packs.py) are read all the same.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 
 import psycopg
 
-from storage import log_table
+from storage import log_table, raw_packs
 from streams.log import (
     NO_ACKS,
     Envelope,
@@ -92,17 +94,19 @@ class TableLog:
             return []
         if records_max < len(positions):
             raise ValueError(f"records_max must be at least the {len(positions)} partitions that are read")
+        each_max = records_max // len(positions)
         with self._connected() as connection:
-            places = log_table.read(connection, positions, records_max // len(positions), records_max)
-        expected = dict(positions)
-        for place in places:
-            if place.offset != expected[place.partition]:
-                raise LogTrimmed(
-                    f"partition {place.partition} has no offset {expected[place.partition]} any more; the "
-                    f"oldest kept is {place.offset}"
-                )
-            expected[place.partition] += 1
-        return [Record(place.partition, place.offset, Envelope(*place[2:])) for place in places]
+            places = log_table.read(connection, positions, each_max, records_max)
+            begun = {place.partition: place.offset for place in reversed(places)}
+            late = {partition for partition, offset in positions.items() if begun.get(partition) != offset}
+            firsts = log_table.firsts(connection, late) if late else {}
+            behind = [partition for partition, first in firsts.items() if positions[partition] < first]
+            packed = [self._packed(connection, one, positions[one], each_max) for one in behind]
+        kept = [place for place in places if place.partition not in behind]
+        return [
+            Record(place.partition, place.offset, Envelope(*place[2:]))
+            for place in sorted(chain(kept, *packed), key=itemgetter(0, 1))
+        ]
 
     def ends(self) -> dict[int, int]:
         """The offset that each partition's next record will get."""
@@ -130,6 +134,17 @@ class TableLog:
             if connection is not None:
                 connection.close()
         self._connection = self._listener = None
+
+    def _packed(
+        self, connection: psycopg.Connection, partition: int, offset: int, records_max: int
+    ) -> list[log_table.Place]:
+        """Records that were packed, from a position below the log's oldest on."""
+        found = raw_packs.following(connection, self._log_id, partition, offset, records_max)
+        if not found:
+            raise LogTrimmed(
+                f"partition {partition} has no offset {offset} any more, in the log or in a pack"
+            )
+        return found
 
     def _row(self, envelope: Envelope) -> log_table.Row:
         partition = partition_of(envelope.key, self._partitions)
