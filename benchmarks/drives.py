@@ -113,6 +113,7 @@ def read_drives(path: Path) -> list[tuple[str, ReportColumns]]:
 def _reports(table: NDArray[np.float64]) -> ReportColumns:
     time_us, lon, lat, speed_kmh, heading_deg, accuracy_m = (table[:, i].copy() for i in range(6))
     kind, equipment = np.full(len(table), Kind.FIX, dtype=np.int8), table[:, 6:].astype(np.int8)
+    levels = np.full((len(table), 2), np.nan)
     return ReportColumns(
-        time_us.astype(np.int64), kind, lon, lat, speed_kmh, heading_deg, accuracy_m, equipment
+        time_us.astype(np.int64), kind, lon, lat, speed_kmh, heading_deg, accuracy_m, equipment, levels
     )

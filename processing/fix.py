@@ -126,7 +126,8 @@ _TRANSPORT = frozenset({"seq", "historical", "received_us"})
 class ReportColumns:
     """Reports of one unit as columns, sorted by (fix_time_us, kind), identities unique.
 
-    Shapes are (n,); `equipment` is (n, 5) int8 with ON, OFF or UNKNOWN in the order of `EQUIPMENT`.
+    Shapes are (n,); `equipment` is (n, 5) int8 with ON, OFF or UNKNOWN in the order of `EQUIPMENT`, `levels`
+    is (n, 2) in percent in the order of `LEVELS`.
     """
 
     fix_time_us: NDArray[np.int64]
@@ -137,6 +138,7 @@ class ReportColumns:
     heading_deg: NDArray[np.float64]
     accuracy_m: NDArray[np.float64]
     equipment: NDArray[np.int8]
+    levels: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.fix_time_us)
@@ -179,6 +181,7 @@ class ReportColumns:
                 ],
                 dtype=np.int8,
             ).reshape(len(rows), len(EQUIPMENT)),
+            levels=np.stack([number(name) for name in LEVELS], axis=1),
         )
 
     def merge(self, newer: ReportColumns) -> ReportColumns:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from processing.district import Unit
@@ -22,6 +23,9 @@ from processing.track import working_states
 
 #: Slower than this a unit stands, and what its fixes move is noise.
 STANDING_KMH_MAX = 0.5
+#: A level that turns by less than this is a sensor that wavers, or a load that sways.
+LEVEL_TURN_PCT_MIN = 5.0
+HOUR_US = 3_600 * US
 _KMH_PER_M_S = 3.6
 
 
@@ -37,10 +41,27 @@ class EquipmentInterval:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitHour:
+    """What of a unit's service day lies in one hour of UTC; a join counts in the hour of its later fix.
+
+    `water_used_pct` and `hopper_filled_pct` are in percent of the tank and the hopper; None: not told.
+    """
+
+    hour_us: int
+    fixes: int
+    driven_m: float
+    working_m: float
+    working_s: float
+    water_used_pct: float | None
+    hopper_filled_pct: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnitDay:
     """A unit's service day.
 
-    `working_s` and `driven_m` are of the joins between fixes that are no holes. `gaps` are those longer than
+    `working_s`, `driven_m` and `working_m` (driven while working) are of the joins between fixes that are no
+    holes; the `hours` add up to them. `gaps` are those longer than
     `join_s_max`: (from_us, to_us, from_lon, from_lat, to_lon, to_lat), WGS-84 degrees.
     """
 
@@ -52,6 +73,8 @@ class UnitDay:
     working_s: float
     driven_m: float
     gaps: tuple[tuple[int, int, float, float, float, float], ...]
+    working_m: float
+    hours: tuple[UnitHour, ...]
 
 
 def unit_day(unit: Unit, service_day: date, reports: ReportColumns, rules: Rules) -> UnitDay | None:
@@ -73,16 +96,78 @@ def unit_day(unit: Unit, service_day: date, reports: ReportColumns, rules: Rules
     # Where two neighbours disagree the change lies half way.
     share = ((working[:-1] == ON) * 0.5 + (working[1:] == ON) * 0.5) * known
     share *= (speed_kmh > profile.work_kmh_min) & (speed_kmh <= profile.work_kmh_max)
+    driven_m = np.where(known & (speed_kmh > STANDING_KMH_MAX), distance_m, 0.0)
+    worked_m, worked_s = driven_m * share, elapsed_s * share
     return UnitDay(
         unit_id=unit.unit_id,
         service_day=service_day,
         fixes=len(fixes),
         first_fix_us=int(fixes.fix_time_us[0]),
         last_fix_us=int(fixes.fix_time_us[-1]),
-        working_s=round(float((elapsed_s * share).sum()), 3),
-        driven_m=round(float(distance_m[known & (speed_kmh > STANDING_KMH_MAX)].sum()), 3),
+        working_s=round(float(worked_s.sum()), 3),
+        driven_m=round(float(driven_m.sum()), 3),
         gaps=tuple(_gaps(fixes, np.flatnonzero(elapsed_s > rules.join_s_max))),
+        working_m=round(float(worked_m.sum()), 3),
+        hours=tuple(_hours(fixes, driven_m, worked_m, worked_s, reports.take(inside))),
     )
+
+
+def _hours(
+    fixes: ReportColumns,
+    driven_m: NDArray[np.float64],
+    worked_m: NDArray[np.float64],
+    worked_s: NDArray[np.float64],
+    told: ReportColumns,
+) -> Iterator[UnitHour]:
+    """The hours in which something was told, from what each join has and what each report tells of levels."""
+    hopper_pct, water_pct = told.levels.T
+    used_pct, filled_pct = _falls(water_pct), _falls(100.0 - hopper_pct)
+    of_fix, of_report = fixes.fix_time_us // HOUR_US, told.fix_time_us // HOUR_US
+    for hour in np.unique(of_report):
+        joins, reports = of_fix[1:] == hour, of_report == hour
+        driven, worked, seconds = (float(one[joins].sum()) for one in (driven_m, worked_m, worked_s))
+        yield UnitHour(
+            hour_us=int(hour * HOUR_US),
+            fixes=int((of_fix == hour).sum()),
+            driven_m=round(driven, 3),
+            working_m=round(worked, 3),
+            working_s=round(seconds, 3),
+            water_used_pct=_sum_or_none(used_pct[reports]),
+            hopper_filled_pct=_sum_or_none(filled_pct[reports]),
+        )
+
+
+def _sum_or_none(values: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(values).all() else round(float(np.nansum(values)), 2)
+
+
+def _falls(level_pct: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much the level fell with each report, NaN where that tells none; a refill is no fall."""
+    told = np.flatnonzero(~np.isnan(level_pct))
+    found = np.full(len(level_pct), np.nan)
+    found[told] = _falls_of(level_pct[told])
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _falls_of(level_pct: NDArray[np.float64]) -> NDArray[np.float64]:
+    fall = np.zeros(len(level_pct))
+    falling = True
+    extreme = level_pct[0] if len(level_pct) else 0.0
+    for i in range(1, len(level_pct)):
+        level = level_pct[i]
+        if falling:
+            if level < extreme:
+                fall[i] = extreme - level
+                extreme = level
+            elif level > extreme + LEVEL_TURN_PCT_MIN:
+                falling, extreme = False, level
+        elif level > extreme:
+            extreme = level
+        elif level < extreme - LEVEL_TURN_PCT_MIN:
+            fall[i] = extreme - level
+            falling, extreme = True, level
+    return fall
 
 
 def _joins(fixes: ReportColumns) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

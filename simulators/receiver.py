@@ -152,6 +152,7 @@ def _fixes(motion: Motion, truth: States, roads: Roads, sky: Sky, rng: np.random
         heading_deg=np.round(heading, 1) % 360.0,
         accuracy_m=np.round(np.maximum(accuracy, 0.5), 1),
         equipment=_equipment(motion.unit.profile, n, working),
+        levels=np.full((n, 2), np.nan),
     )
     return Sensed(columns.take(~lost), satellites[~lost].astype(np.int64))
 
@@ -168,7 +169,8 @@ def _statuses(motion: Motion, roads: Roads) -> ReportColumns:
     nothing = np.full(n, np.nan)
     equipment = _equipment(motion.unit.profile, n, working[told])
     kind = np.full(n, Kind.EQUIPMENT, dtype=np.int8)
-    return ReportColumns(t_us[told], kind, nothing, nothing, nothing, nothing, nothing, equipment)
+    levels = np.full((n, 2), np.nan)
+    return ReportColumns(t_us[told], kind, nothing, nothing, nothing, nothing, nothing, equipment, levels)
 
 
 def _needed(profile: UnitProfile) -> list[int]:

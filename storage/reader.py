@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from psycopg import Connection
 
-from processing.fix import DECIMALS, EQUIPMENT, Kind, Report, ReportColumns
+from processing.fix import DECIMALS, EQUIPMENT, LEVELS, Kind, Report, ReportColumns
 from processing.sweep import Pass, Piece
 from storage.columns import copy_columns
 from storage.fixes import SCALED, number_sql
@@ -20,10 +20,10 @@ from storage.versions import Versions
 Identity = tuple[str, Kind, int]
 
 _REPORT_FIELDS = tuple(field.name for field in fields(Report))
-_NUMBERS = ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m")
+_NUMBERS = ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", *LEVELS)
 _UNTOLD = -(2**31)
 _REPORTS = f"""
-    SELECT fix_time_us, kind, {", ".join(f"coalesce({SCALED[name]}, {_UNTOLD})" for name in _NUMBERS)},
+    SELECT fix_time_us, kind, {", ".join(f"coalesce({SCALED[name]}::int4, {_UNTOLD})" for name in _NUMBERS)},
            {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
     FROM fix
     WHERE unit_id = %s AND fix_time_us >= %s AND fix_time_us < %s
@@ -58,7 +58,8 @@ def reports(connection: Connection[Any], unit_id: str, from_us: int, to_us: int)
     for name in _NUMBERS:
         whole = columns[name]
         columns[name] = np.where(whole == _UNTOLD, np.nan, whole / 10.0 ** DECIMALS[name])
-    return ReportColumns(**columns, equipment=np.stack(equipment, axis=1))
+    levels = np.stack([columns.pop(name) for name in LEVELS], axis=1)
+    return ReportColumns(**columns, equipment=np.stack(equipment, axis=1), levels=levels)
 
 
 def existing(
@@ -88,6 +89,17 @@ def last_fix_us(connection: Connection[Any], unit_ids: Sequence[str]) -> dict[st
         (list(unit_ids),),
     ).fetchall()
     return {unit_id: int(moment) for unit_id, moment in rows if moment is not None}
+
+
+def units_between(connection: Connection[Any], from_us: int, to_us: int) -> list[str]:
+    """The units that reported with from_us <= fix_time < to_us."""
+    rows = connection.execute(
+        """SELECT unit_id FROM (SELECT DISTINCT unit_id FROM unit_day) AS known
+           WHERE EXISTS (SELECT FROM fix WHERE fix.unit_id = known.unit_id
+                         AND fix_time_us >= %s AND fix_time_us < %s) ORDER BY unit_id""",
+        (from_us, to_us),
+    )
+    return [row[0] for row in rows]
 
 
 def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from processing.fix import Rejection, Report
 from processing.sweep import Pass
-from processing.unit_day import EquipmentInterval, UnitDay
+from processing.unit_day import EquipmentInterval, UnitDay, UnitHour
 from storage import fixes
 from storage.place import Place
 from storage.reader import PASS_COLUMNS
@@ -42,9 +42,10 @@ _COPY_TYPES: Mapping[str, str] = {
                      "ambiguous_with", "rule_version", "map_version", "equipment", "suspected_datum"), "text"),
     **dict.fromkeys(("fix_time_us", "received_us", "seq", "log_offset", "start_us", "end_us", "first_fix_us",
                      "track_start_us", "enter_us", "leave_us", "swept_until_us", "from_us", "to_us",
-                     "last_fix_us"), "int8"),
+                     "last_fix_us", "hour_us"), "int8"),
     **dict.fromkeys(("kind", "direction", "state"), "int2"),
-    **dict.fromkeys(("working_s", "driven_m", "certainty"), "float8"),
+    **dict.fromkeys(("working_s", "driven_m", "working_m", "water_used_pct", "hopper_filled_pct",
+                     "certainty"), "float8"),
     **dict.fromkeys(("satellites", "partition", "element", "fixes", "ordinal", "enter_mm", "leave_mm",
                      "frequency", "frequency_certain", "passes", "frequency_if_observed"), "int4"),
     **dict.fromkeys(("historical", "engine", "brush", "spray", "fan", "working"), "bool"),
@@ -58,9 +59,10 @@ _TRACK_COLUMNS = (
     "unit_id", "start_us", "end_us", "fixes", "digest", "suspected_datum", "rule_version", "map_version",
 )  # fmt: skip
 _UNIT_DAY_COLUMNS = (
-    "unit_id", "service_day", "fixes", "first_fix_us", "last_fix_us", "working_s", "driven_m", "gaps",
-    "rule_version",
+    "unit_id", "service_day", "fixes", "first_fix_us", "last_fix_us", "working_s", "driven_m", "working_m",
+    "gaps", "rule_version",
 )  # fmt: skip
+_UNIT_HOUR_COLUMNS = ("unit_id", "service_day", *(field.name for field in fields(UnitHour)))
 _INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", "state")
 #: The types that differ from table to table.
 _COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
@@ -197,9 +199,9 @@ def unit_days(
     intervals: Sequence[tuple[date, EquipmentInterval]],
     versions: Versions,
 ) -> None:
-    """Replace the unit-days and equipment intervals of these (unit, service day)."""
+    """Replace the unit-days, their hours and the equipment intervals of these (unit, service day)."""
     units, dates = [key[0] for key in keys], [key[1] for key in keys]
-    for table in ("unit_day", "equipment_interval"):
+    for table in ("unit_day", "unit_hour", "equipment_interval"):
         connection.execute(
             f"""DELETE FROM {table} USING unnest(%s::text[], %s::date[]) AS old (unit_id, service_day)
                 WHERE {table}.unit_id = old.unit_id AND {table}.service_day = old.service_day""",  # noqa: S608
@@ -207,15 +209,15 @@ def unit_days(
         )
     rows = (
         (
-            *(getattr(one, name) for name in _UNIT_DAY_COLUMNS[:5]),
-            float(one.working_s),
-            float(one.driven_m),
+            *(getattr(one, name) for name in _UNIT_DAY_COLUMNS[:8]),
             Jsonb(one.gaps),
             versions.rule_version,
         )
         for one in days
     )
     _copy(connection, "unit_day", _UNIT_DAY_COLUMNS, rows)
+    hours = ((one.unit_id, one.service_day, *astuple(hour)) for one in days for hour in one.hours)
+    _copy(connection, "unit_hour", _UNIT_HOUR_COLUMNS, hours)
     states = ((i.unit_id, day, i.equipment, i.from_us, i.to_us, i.state) for day, i in intervals)
     _copy(connection, "equipment_interval", _INTERVAL_COLUMNS, states)
 
