@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -33,23 +33,28 @@ class InForce:
 def save(
     connection: Connection[Any], district: District, files: Mapping[str, bytes], rule_version: str
 ) -> tuple[int, bool]:
-    """Keep the files as the district's newest version, unless they are it; its number, and whether it is new.
+    """Keep the files as a version of the district; its number, and whether it is new.
 
-    A new version is in force for no day yet: see `put_in_force`.
+    The same files are the same version. A new one is in force for no day yet: see `put_in_force`.
     """
     names = sorted(files)
     contents = [bytes(files[name]) for name in names]
     with connection.transaction():
         _lock(connection, district.district_id)
+        known = connection.execute(
+            """SELECT version FROM district_version
+               WHERE district_id = %s AND map_version = %s AND file_names = %s AND file_contents = %s
+               ORDER BY version DESC LIMIT 1""",
+            (district.district_id, district.map_version, names, contents),
+        ).fetchone()
+        if known is not None:
+            _write_streets(connection, district, int(known[0]))
+            return int(known[0]), False
         newest = connection.execute(
-            """SELECT version, map_version, file_names, file_contents FROM district_version
-               WHERE district_id = %s ORDER BY version DESC LIMIT 1""",
+            "SELECT coalesce(max(version), 0) FROM district_version WHERE district_id = %s",
             (district.district_id,),
         ).fetchone()
-        if newest and tuple(newest[1:]) == (district.map_version, names, contents):
-            _write_streets(connection, district, int(newest[0]))
-            return int(newest[0]), False
-        version = int(newest[0]) + 1 if newest else 1
+        version = (int(newest[0]) if newest else 0) + 1
         connection.execute(
             """INSERT INTO district_version
                    (district_id, version, map_version, rule_version, file_names, file_contents)
@@ -129,19 +134,40 @@ def version_of(timeline: Sequence[InForce], day: date) -> int | None:
     return next((one.version for one in reversed(timeline) if one.first_day <= day <= one.last_day), None)
 
 
-def files_of(
-    connection: Connection[Any], district_id: str, version: int | None = None
-) -> dict[str, bytes] | None:
-    """The files of a version of the district by name, else of the newest; None where there is none."""
+def standing(timeline: Sequence[InForce]) -> int | None:
+    """The version that goes on: the last that was put in force without an end."""
+    return version_of(timeline, LAST_DAY)
+
+
+def files_of(connection: Connection[Any], district_id: str, version: int) -> dict[str, bytes] | None:
+    """The files of a version of the district by name; None where there is none."""
     row = connection.execute(
-        """SELECT file_names, file_contents FROM district_version
-           WHERE district_id = %s AND (%s::integer IS NULL OR version = %s::integer)
-           ORDER BY version DESC LIMIT 1""",
-        (district_id, version, version),
+        "SELECT file_names, file_contents FROM district_version WHERE district_id = %s AND version = %s",
+        (district_id, version),
     ).fetchone()
     if row is None:
         return None
     return {name: bytes(content) for name, content in zip(row[0], row[1], strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A district version as a person lists them."""
+
+    version: int
+    map_version: str
+    rule_version: str
+    loaded_at: datetime
+
+
+def versions(connection: Connection[Any], district_id: str) -> list[Version]:
+    """All versions of a district, oldest first."""
+    rows = connection.execute(
+        """SELECT version, map_version, rule_version, loaded_at FROM district_version
+           WHERE district_id = %s ORDER BY version""",
+        (district_id,),
+    )
+    return [Version(*row) for row in rows]
 
 
 def loaded(connection: Connection[Any]) -> list[str]:

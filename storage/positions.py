@@ -61,6 +61,11 @@ def advance(
     )
 
 
+def lock_partition(connection: Connection[Any], partition: int) -> None:
+    """Nobody else writes what the units of a partition reported until this transaction ends."""
+    connection.execute("SELECT FROM checkpoint WHERE partition = %s ORDER BY log_id FOR UPDATE", (partition,))
+
+
 def heard_us(connection: Connection[Any], log_id: str, partitions: int) -> int | None:
     """Until when all partitions of a log have been heard of; None while one of them never was."""
     row = connection.execute(

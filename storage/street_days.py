@@ -192,6 +192,12 @@ def first_day(connection: Connection[Any]) -> date | None:
     return None if row is None else row[0]
 
 
+def last_day(connection: Connection[Any]) -> date | None:
+    """The newest service day on which any unit reported."""
+    row = connection.execute("SELECT max(service_day) FROM unit_day").fetchone()
+    return None if row is None else row[0]
+
+
 def close(connection: Connection[Any], day: date, at_us: int) -> None:
     """Note that a service day's verdicts are settled."""
     connection.execute(

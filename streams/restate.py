@@ -114,6 +114,20 @@ class Restater:
                 if late:
                     touched.late |= keys
 
+    def again(
+        self,
+        connection: Connection[Any],
+        unit_id: str,
+        reports: ReportColumns,
+        window_us: tuple[int, int],
+        touched: Touched,
+    ) -> None:
+        """Match a unit's tracks that start in a window again, where other versions made them."""
+        old, changed, fresh = self._replace(connection, unit_id, reports, *window_us)
+        touched.tracks += changed
+        for one in set(old) ^ set(fresh):
+            touched.street_days |= {(one.street_id, day) for day in self.days.of_pass(one)}
+
     def _start_us(self, connection: Connection[Any], unit_id: str, first_us: int) -> int:
         """The start of the track that the first new report can fall in or join, else its own time."""
         track = reader.last_track_before(connection, unit_id, first_us)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,10 +114,49 @@ def load(
     path = folder or settings.district_folder
     district = load_folder(path)
     with store_connection(settings) as connection:
-        kept = keep(connection, district, read_folder(path), None if from_ is None else day_of(from_, "--from"))
+        kept = keep(
+            connection, district, read_folder(path), None if from_ is None else day_of(from_, "--from")
+        )
     _show(district)
     since = f", in force from {kept.first_day} on" if kept.first_day else ""
     print(f"Stored as version {kept.version}{since}.")
+
+
+@app.command("list")
+def list_() -> None:
+    """List the versions of the district in the store, and the service days that each is in force for."""
+    from storage.district import in_force, version_of, versions
+    from swept.process import current_district
+    from swept.wiring import store_connection
+
+    with store_connection(read_settings()) as connection:
+        district, _ = current_district(connection, read_settings())
+        found = versions(connection, district.district_id)
+        timeline = in_force(connection, district.district_id)
+    if not found:
+        raise UserError(f"the store holds no version of {district.name} yet; see swept district load.")
+    days = sorted({day for one in timeline for day in (one.first_day, one.last_day + timedelta(days=1))})
+    changes = [
+        day for day in days if version_of(timeline, day) != version_of(timeline, day - timedelta(days=1))
+    ]
+    for one in found:
+        starts = [n for n, day in enumerate(changes) if version_of(timeline, day) == one.version]
+        told = ", ".join(_span(changes, number) for number in starts) or "no day"
+        print(
+            f"{one.version}: map {one.map_version}, loaded {one.loaded_at:%Y-%m-%d %H:%M} UTC, in force for {told}"
+        )
+
+
+def _span(days: list[date], number: int) -> str:
+    """From one change of what is in force to the next, as a person says it."""
+    from processing.era import FIRST_DAY, LAST_DAY
+
+    first, last = days[number], days[number + 1] - timedelta(days=1)
+    if first <= FIRST_DAY and last >= LAST_DAY:
+        return "all days"
+    if last >= LAST_DAY:
+        return f"{first} on"
+    return f"until {last}" if first <= FIRST_DAY else f"{first} to {last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +175,28 @@ def keep(
 ) -> Kept:
     """Keep a district's files as a version and put it in force, if it is new or `first_day` says so."""
     from processing.era import FIRST_DAY
-    from storage.district import in_force, put_in_force, save
+    from storage.district import in_force, put_in_force, save, standing
     from storage.street_days import first_day as first_reported
     from swept.days import now_us, today
     from swept.versions import rule_version
 
-    _check_zone(connection, district)
-    version, new = save(connection, district, files, rule_version(district.rules))
+    version, _ = save(connection, district, files, rule_version(district.rules))
     known = in_force(connection, district.district_id)
-    if not known or (first_day is None and first_reported(connection) is None and new):
-        first_day = FIRST_DAY
-    elif new and first_day is None:
-        first_day = today(connection, district)
+    _check_zone(connection, district, standing(known))
+    if first_day is None and standing(known) != version:
+        first_day = today(connection, district) if first_reported(connection) else FIRST_DAY
     if first_day is not None:
         put_in_force(connection, district.district_id, version, first_day, now_us(connection, district))
     return Kept(version, first_day)
 
 
-def _check_zone(connection: Connection[Any], district: District) -> None:
+def _check_zone(connection: Connection[Any], district: District, version: int | None) -> None:
     """Refuse a service day that begins elsewhere than those that were counted."""
     from processing.district_files import parse_district
     from storage.district import files_of
     from storage.street_days import first_day
 
-    files = files_of(connection, district.district_id)
+    files = None if version is None else files_of(connection, district.district_id, version)
     if files is None or first_day(connection) is None:
         return
     before, rules = parse_district(files).rules, district.rules

@@ -104,14 +104,15 @@ def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
 def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Mapping[str, bytes]]:
     """The district to process or serve, and its files."""
     from processing.district_files import parse_district
-    from storage.district import files_of, loaded
+    from storage.district import files_of, in_force, loaded, standing
     from swept.district import load_folder, read_folder
 
     if settings.district is None:
         known = loaded(connection)
         if len(known) > 1:
             raise UserError(f"the store holds the districts {', '.join(known)}; set SWEPT_DISTRICT to one.")
-        files = files_of(connection, known[0]) if known else None
+        version = standing(in_force(connection, known[0])) if known else None
+        files = None if version is None else files_of(connection, known[0], version)
         if files is not None:
             return parse_district(files), files
     return load_folder(settings.district_folder), read_folder(settings.district_folder)

@@ -32,17 +32,17 @@ def test_a_folder_is_stored_whole_and_again_only_when_it_changed(
     load(folder)
     load(folder)
     assert capsys.readouterr().out.count("Stored as version 1") == 2
-    stored = files_of(connection, "zhanqian")
+    stored = files_of(connection, "zhanqian", 1)
     assert stored is not None
     assert parse_district(stored) == load_folder(folder)
     (folder / "rules.toml").write_text("close_gap_m = 8.0\n")
     load(folder)
     assert "Stored as version 2" in capsys.readouterr().out
-    assert (files_of(connection, "zhanqian") or {})["rules.toml"] == b"close_gap_m = 8.0\n"
+    assert (files_of(connection, "zhanqian", 1) or {})["rules.toml"] == b"close_gap_m = 8.0\n"
 
 
 def test_a_folder_with_problems_is_not_stored(folder: Path, connection: psycopg.Connection[Any]) -> None:
     (folder / "units.toml").write_text("[[unit]]\n")
     with pytest.raises(UserError, match=r"units.toml: unit 1: id is missing; add it \(\d+ more"):
         load(folder)
-    assert files_of(connection, "zhanqian") is None
+    assert files_of(connection, "zhanqian", 1) is None

@@ -144,11 +144,12 @@ def test_a_district_is_kept_byte_for_byte_and_the_same_files_make_no_new_version
 ) -> None:
     files = {"district.toml": b"id = 'x'", "streets.geojson": bytes(range(256))}
     town = small_district()
-    assert district.files_of(connection, "test") is None
+    assert district.files_of(connection, "test", 1) is None
     assert district.save(connection, town, files, "rules") == (1, True)
     assert district.save(connection, town, files, "other release") == (1, False)
     assert district.save(connection, town, files | {"units.toml": b""}, "rules") == (2, True)
-    assert district.files_of(connection, "test") == files | {"units.toml": b""}
+    assert district.save(connection, town, files, "rules") == (1, False)
+    assert district.files_of(connection, "test", 2) == files | {"units.toml": b""}
     assert district.files_of(connection, "test", 1) == files
     assert district.loaded(connection) == ["test"]
     names = connection.execute("SELECT name FROM district_street WHERE version = 2 ORDER BY 1").fetchall()
@@ -165,6 +166,7 @@ def test_of_what_was_put_in_force_for_a_service_day_the_last_counts(connection: 
     timeline = district.in_force(connection, "test")
     assert [district.version_of(timeline, one) for one in day] == [1, 1, 3, 3, 3, 3, 2, 2, 2]
     assert district.version_of(timeline, date(2024, 4, 30)) is None
+    assert district.standing(timeline) == 2
     assert district.in_force(connection, "elsewhere") == []
 
 
