@@ -161,7 +161,7 @@ class _Sheets:
             if verdict in document.verdict_percent
         ] or [("", self.say("no_verdicts"))]
         closed = document.street_days - document.open_days
-        rows.append((self.say("of_closed"), f"{closed:,}"))
+        rows.append(("", self.say("of_closed").format(f"{closed:,}")))
         if document.open_days:
             rows.append(("", self.say("open_days").format(f"{document.open_days:,}")))
         return [*rows, *(("", note) for note in document.notes)]
