@@ -271,7 +271,7 @@ class UnitFiguresRow(Answer):
     days: int = Field(description="service days on which it reported")
     fixes: int
     driven_km: float
-    working_km: float
+    working_km: float | None = Field(description="null: those days were computed before it was kept")
     working_share: float | None = Field(description="working over driven kilometres, 0 to 1")
     working_h: float
 

@@ -167,7 +167,7 @@ def unit_figures_of(
             days=one.days,
             fixes=one.fixes,
             driven_km=one.driven_m / 1000,
-            working_km=one.working_m / 1000,
+            working_km=None if one.working_m is None else one.working_m / 1000,
             working_share=one.working_share,
             working_h=one.working_s / 3600,
         )

@@ -14,7 +14,7 @@ from storage.queries.figures import Each
 
 @dataclass(frozen=True, slots=True)
 class UnitFigures:
-    """A unit's days of a stretch of time, added up; the share is None where it didn't drive."""
+    """A unit's days of a stretch of time, added up; None where it wasn't kept, the share also where it didn't drive."""
 
     bucket_first: date
     bucket_last: date
@@ -22,7 +22,7 @@ class UnitFigures:
     days: int
     fixes: int
     driven_m: float
-    working_m: float
+    working_m: float | None
     working_share: float | None
     working_s: float
 

@@ -3,8 +3,6 @@
 -- district's clock, NULL: now. `of_district` and `only_streets` NULL: all. No function knows a time zone: who
 -- asks names service days, or instants. Each body is one SELECT, which PostgreSQL expands in the query that asks.
 
-ALTER TABLE unit_day ADD COLUMN IF NOT EXISTS working_m double precision NOT NULL DEFAULT 0;
-
 -- The shifts of each district version, also those in which nothing was swept.
 CREATE TABLE district_shift (
     district_id text NOT NULL,
@@ -276,14 +274,14 @@ RETURNS SETOF pass LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY enter_us, unit_id, track_start_us, ordinal
 $$;
 
--- What each unit drove, and what of it was work.
+-- What each unit drove, and what of it was work. Where the latter wasn't kept of a day, it is left out of the share.
 CREATE FUNCTION swept_unit_figures(first date, last date, each text)
 RETURNS TABLE (
     bucket_first date, bucket_last date, unit_id text, days bigint, fixes bigint, driven_m double precision,
     working_m double precision, working_share double precision, working_s double precision)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT b.bucket_first, b.bucket_last, u.unit_id, count(*), sum(u.fixes), sum(u.driven_m), sum(u.working_m),
-           sum(u.working_m) / nullif(sum(u.driven_m), 0), sum(u.working_s)
+           sum(u.working_m) / nullif(sum(u.driven_m) FILTER (WHERE u.working_m IS NOT NULL), 0), sum(u.working_s)
     FROM unit_day AS u JOIN swept_buckets(first, last, each) AS b USING (service_day)
     WHERE u.service_day BETWEEN first AND last
     GROUP BY 1, 2, 3
