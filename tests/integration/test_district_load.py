@@ -38,7 +38,7 @@ def test_a_folder_is_stored_whole_and_again_only_when_it_changed(
     (folder / "rules.toml").write_text("close_gap_m = 8.0\n")
     load(folder)
     assert "Stored as version 2" in capsys.readouterr().out
-    assert (files_of(connection, "zhanqian", 1) or {})["rules.toml"] == b"close_gap_m = 8.0\n"
+    assert (files_of(connection, "zhanqian", 2) or {})["rules.toml"] == b"close_gap_m = 8.0\n"
 
 
 def test_a_folder_with_problems_is_not_stored(folder: Path, connection: psycopg.Connection[Any]) -> None:

@@ -37,8 +37,8 @@ from tests.integration.small_world import (
     close_logs,
     district,
     drive,
-    lonlat,
     log_of,
+    lonlat,
     message,
     results,
 )
@@ -350,6 +350,7 @@ def wait_for(connection: psycopg.Connection, log: TableLog) -> None:
     raise AssertionError("the worker never came to the log's end")
 
 
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -360,7 +361,7 @@ def wait_for(connection: psycopg.Connection, log: TableLog) -> None:
     ],
 )
 def test_reprocess_says_what_is_wrong_with_what_was_asked(
-    folder: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["reprocess", *arguments]) == 2
     assert told in capsys.readouterr().err
