@@ -177,22 +177,27 @@ def keep(connection: Connection[Any], keep_us: int) -> None:
         connection.execute("SELECT add_retention_policy('fix', drop_after => %s::bigint)", (keep_us,))
 
 
-def run_policies(connection: Connection[Any]) -> tuple[int, int]:
-    """Run all policies now, as a server without background workers never does.
+def run_policies(connection: Connection[Any], does: str) -> int:
+    """Run the policies that `drop`, `compress` or `refresh` now, as a server without background workers never does.
 
-    Outside of a transaction. Gives how many chunks were dropped and how many compressed.
+    Outside of a transaction. Gives how many chunks were dropped or compressed.
     """
-    before = {one.table: one for one in sizes(connection)}
-    for does in ("refresh", "drop", "compress"):
-        for policy in policies(connection):
-            if policy.does == does:
-                connection.execute("CALL run_job(%s)", (policy.job_id,))
-    dropped, compressed = 0, 0
-    for one in sizes(connection):
-        was = before[one.table]
-        dropped += was.chunks - one.chunks
-        compressed += max(0, one.compressed - was.compressed)
-    return dropped, compressed
+    before = sizes(connection)
+    for policy in policies(connection):
+        if policy.does == does:
+            connection.execute("CALL run_job(%s)", (policy.job_id,))
+    after = sizes(connection)
+    if does == "drop":
+        return sum(one.chunks for one in before) - sum(one.chunks for one in after)
+    return sum(one.compressed for one in after) - sum(one.compressed for one in before)
+
+
+def rows(connection: Connection[Any], table: str) -> int | None:
+    """About how many rows a hypertable has, as the planner estimates; None where it is none."""
+    if not is_hypertable(connection, table):
+        return None
+    row = connection.execute("SELECT approximate_row_count(to_regclass(%s))", (table,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _is_new_enough(version: str) -> bool:

@@ -33,6 +33,9 @@ class Settings(BaseModel):
     signing_key: Path | None = Field(
         default=None, description="ed25519 key in PEM that signs day digests; none: home/signing_key.pem"
     )
+    raw_keep_days: int = Field(
+        default=730, ge=60, description="days after which swept maintain drops fixes and original records"
+    )
     kubicka_dir: Path | None = Field(default=None, description="a recording that only tests use")
 
     @field_validator("home", "district", "signing_key")

@@ -80,6 +80,7 @@ def _state(
     yield "log", f"{sum(ends.values()):,} records, in a table of the store"
     behind = ", ".join(f"{lag:,} in partition {partition}" for partition, lag in lags.items() if lag)
     yield "lag", f"{sum(lags.values()):,} records ({behind})" if behind else "none"
+    yield from _store(connection)
     held = totals(connection)
     about = f"about {held.fixes:,} fixes, {held.passes:,} passes, {held.street_days:,} street-days"
     yield "store holds", about
@@ -95,6 +96,23 @@ def _state(
     else:
         local = from_us(newest).astimezone(ZoneInfo(district.rules.timezone))
         yield "newest fix", f"came {local.isoformat(sep=' ', timespec='seconds')}, by the district's clock"
+
+
+def _store(connection: psycopg.Connection[Any]) -> Iterator[tuple[str, str]]:
+    """Which database it is, and on TimescaleDB what its chunks and policies are."""
+    from storage import timescale
+
+    number = connection.info.server_version
+    yield "store", f"PostgreSQL {number // 10_000}.{number % 10_000}, {timescale.found(connection).words}"
+    for one in timescale.sizes(connection):
+        ratio = f", {one.before_bytes / one.after_bytes:.1f} times smaller" if one.after_bytes else ""
+        yield f"chunks of {one.table}", f"{one.chunks:,}, of them {one.compressed:,} compressed{ratio}"
+    told = [
+        f"{one.does} {one.table} after {one.after_us / 86_400_000_000:g} days{' (failed!)' if one.failed else ''}"
+        for one in timescale.policies(connection)
+    ]
+    if told:
+        yield "policies", "; ".join(told)
 
 
 def _source(connection: psycopg.Connection[Any], settings: Settings) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from psycopg import Connection
 
+from storage import timescale
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -51,4 +53,8 @@ def totals(connection: Connection[Any]) -> Totals:
            WHERE relname IN ('fix', 'pass', 'street_day', 'dead_letter')"""
     )
     found = {row[0]: int(row[1]) for row in rows}
+    for table in ("fix", "pass"):
+        # Rows of a hypertable are counted with its chunks.
+        in_chunks = timescale.rows(connection, table)
+        found[table] = found.get(table, 0) if in_chunks is None else in_chunks
     return Totals(*(found.get(name, 0) for name in ("fix", "pass", "street_day", "dead_letter")))

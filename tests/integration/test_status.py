@@ -31,6 +31,7 @@ def test_it_says_what_the_store_has_what_was_refused_and_when_the_newest_fix_cam
     said = status(capsys)
     assert said["district"] == "Test [old town] (test), from the store"
     assert said["store, broker"] == "as the environment says"
+    assert said["store"].startswith("PostgreSQL ")
     assert said["running"].startswith("nothing in")
     assert said["log"].startswith("2 records")
     assert said["lag"] == "none"

@@ -57,9 +57,9 @@ def test_a_file_of_the_extensions_series_that_changed_is_refused(connection: psy
 def test_chunks_are_compressed_once_no_late_fix_can_reach_them(connection: psycopg.Connection) -> None:
     write_fixes(connection, START_US, 1_000)
     hear(connection, START_US + 30 * DAY_US)
-    assert timescale.run_policies(connection) == (0, 0)
+    assert timescale.run_policies(connection, "compress") == 0
     hear(connection, START_US + 38 * DAY_US)
-    assert timescale.run_policies(connection) == (0, 1)
+    assert timescale.run_policies(connection, "compress") == 1
     fix = timescale.sizes(connection)[0]
     assert (fix.chunks, fix.compressed) == (1, 1)
     assert fix.after_bytes < fix.before_bytes / 3
@@ -70,7 +70,7 @@ def test_compressed_fixes_are_read_refused_twice_replaced_and_joined_as_rows_are
 ) -> None:
     write_fixes(connection, START_US, 1_000)
     hear(connection, START_US + 40 * DAY_US)
-    timescale.run_policies(connection)
+    timescale.run_policies(connection, "compress")
     with pytest.raises(psycopg.errors.UniqueViolation):
         write_fixes(connection, START_US + 5_000_000, 1)
     gone = connection.execute(
@@ -101,7 +101,7 @@ def test_hours_outlive_the_fixes_they_were_made_of(connection: psycopg.Connectio
     timescale.refresh(connection, START_US, START_US + 31 * DAY_US)
     hear(connection, START_US + 100 * DAY_US)
     timescale.keep(connection, 80 * DAY_US)
-    assert timescale.run_policies(connection)[0] == 1
+    assert timescale.run_policies(connection, "drop") == 1
     assert connection.execute("SELECT count(*) FROM fix").fetchone() == (100,)
     timescale.refresh(connection, 0, START_US + 100 * DAY_US)
     assert hours(connection) == {START_US: 100, START_US + 30 * DAY_US: 100}
