@@ -107,13 +107,13 @@ def _close(points: Points) -> Points:
 
 def _strip(paper: Paper, streets: tuple[MapStreet, ...], mm_per_m: float) -> None:
     """Below the map: what the colours mean and how many streets have each, the scale, and north."""
-    top, x = paper.y + 3.0, MARGIN_MM
+    top, x = paper.y + 3.0, MARGIN_MM + 0.6
     room = paper.width - 42
     for mark, count in colours.legend(streets):
         text = words.say("count", paper.language).format(mark.label(paper.language), count)
         wide = 8.5 + paper.measure(text, 7.5, "") + 4
         if x + wide > MARGIN_MM + room:
-            x, top = MARGIN_MM, top + 4.5
+            x, top = MARGIN_MM + 0.6, top + 4.5
         _stroke(paper, mark, [(x, top + 1.2), (x + 6.5, top + 1.2)])
         paper.line_of(text, x + 8.5, top + 2.2, 7.5)
         x += wide
