@@ -7,7 +7,7 @@ rules a figure was made with, and which were in force at any moment.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -99,6 +99,20 @@ def _write_streets(connection: Connection[Any], district: District, version: int
                 for shift in district.shifts
             ],
         )
+
+
+def complete(connection: Connection[Any], parse: Callable[[Mapping[str, bytes]], District]) -> None:
+    """Give the versions that an earlier release kept their streets and shifts as rows."""
+    rows = connection.execute(
+        """SELECT district_id, version FROM district_version
+           WHERE NOT EXISTS (SELECT FROM district_street AS s WHERE s.district_id = district_version.district_id
+                             AND s.version = district_version.version)"""
+    ).fetchall()
+    for district_id, version in rows:
+        files = files_of(connection, district_id, version)
+        assert files is not None
+        with connection.transaction():
+            _write_streets(connection, parse(files), version)
 
 
 def put_in_force(

@@ -55,6 +55,11 @@ class Cores:
         if self._rule_version_of is not None:
             self._timeline = stored.in_force(connection, self._district_id)
 
+    def standing(self, connection: Connection[Any]) -> Dated:
+        """The core of the version that goes on from now."""
+        version = stored.standing(self._timeline)
+        return self.first if version is None else self.of(connection, version)
+
     def at(self, connection: Connection[Any], day: date) -> Dated:
         """The core for a service day."""
         version = stored.version_of(self._timeline, day)

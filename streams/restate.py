@@ -42,6 +42,8 @@ class Touched:
     late: set[tuple[str, date]] = field(default_factory=set)
     #: Service days on which units reported: their silences, and with them verdicts, may be others now.
     days: set[date] = field(default_factory=set)
+    #: From the first to the last late report: what adds up by the hour is refreshed there.
+    late_us: tuple[int, int] | None = None
     recent: dict[str, tuple[int, ReportColumns | None]] = field(default_factory=dict)
     tracks: int = 0
 
@@ -107,6 +109,9 @@ class Restater:
             )
             old, changed, fresh = self._replace(connection, unit_id, reports, from_us, stop_us)
             touched.tracks += changed
+            if late:
+                span_us = (*(touched.late_us or ()), *group.fix_time_us[[0, -1]].tolist())
+                touched.late_us = min(span_us), max(span_us)
             # What a track that grew has in common with what it was changes no figure.
             for one in set(old) ^ set(fresh):
                 keys = {(one.street_id, day) for day in self.days.of_pass(one)}

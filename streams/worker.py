@@ -33,11 +33,11 @@ from processing.decode import Decoded, Directory, decode, originals
 from processing.fix import Reason, Rejection, Report, ReportColumns
 from processing.order import identity, resolve
 from processing.pipeline import Core
-from storage import positions, reader, street_days, writer
+from storage import positions, reader, street_days, timescale, writer
 from storage.place import Place
 from storage.queries.corrections import LATE
 from storage.versions import Versions
-from streams import chain
+from streams import chain, packing
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
 from streams.cores import Cores, Dated
 from streams.figures import Causes, DayClosed, Figures
@@ -107,13 +107,11 @@ class Worker:
         self._log = log
         self._bounds = bounds or Bounds()
         self._on_step = on_step
+        self._recent = Recent()
         self._cores = cores or Cores(Dated(core, Versions(rule_version, core.district.map_version)))
-        self._directory = Directory.of(core.district)
+        self._use(self._cores.first)
         self._zone = core.district.rules.day_start_s, core.district.rules.timezone
         self._tick_topic = tick_topic(core.district.district_id)
-        self._recent = Recent()
-        self._restater = Restater(self._cores, self._recent)
-        self._figures = Figures(self._cores)
         self._checkpoint = Checkpoint(log.log_id, range(log.partitions) if partitions is None else partitions)
         self._connection: Connection[Any] | None = None
 
@@ -122,7 +120,7 @@ class Worker:
         failures = 0
         while not stop():
             try:
-                if self.step() == 0:
+                if self.step() == 0 and self.pack() == 0:
                     self._log.wait(wait_s)
                 failures = 0
             except (Fenced, DayClosed):
@@ -139,6 +137,14 @@ class Worker:
             total += count
         return total
 
+    def pack(self) -> int:
+        """Pack original records that are done with, some at a time; gives how many these were."""
+        try:
+            return packing.due(self._connected(), self._log.log_id, self._checkpoint.partitions)
+        except BaseException:
+            self._forget()
+            raise
+
     def step(self) -> int:
         """One batch; gives how many records it had. What it raises leaves nothing behind."""
         try:
@@ -147,6 +153,8 @@ class Worker:
             self._on_step("read")
             if records:
                 self._cores.reread(connection)
+                if (standing := self._cores.standing(connection)) is not self._cores.first:
+                    self._use(standing)
                 self._process(connection, records)
                 self._close_days(connection)
         except BaseException:
@@ -157,6 +165,13 @@ class Worker:
     def close(self) -> None:
         """Let go of the connection."""
         self._forget()
+
+    def _use(self, newest: Dated) -> None:
+        """Take up the district version that goes on from now: its units, and its rules of what is late."""
+        self._cores.first = newest
+        self._directory = Directory.of(newest.core.district)
+        self._restater = Restater(self._cores, self._recent)
+        self._figures = Figures(self._cores)
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
@@ -241,6 +256,8 @@ class Worker:
             self._on_step("checkpoint")
         self._on_step("commit")
         self._checkpoint.committed(offsets)
+        if touched.late_us is not None:
+            timescale.refresh(connection, touched.late_us[0], touched.late_us[1] + 1)
         for unit_id, (from_us, reports) in touched.recent.items():
             self._recent.put(unit_id, from_us, reports)
         counts.records += len(batch.records)

@@ -18,8 +18,12 @@ from typer.exceptions import Abort, TyperException
 from swept import (
     analyze,
     demo,
+    dispute,
     district,
+    evidence,
+    excuse,
     ingest,
+    maintain,
     migrate,
     process,
     replay,
@@ -30,6 +34,7 @@ from swept import (
     simulate,
     status,
     streets,
+    verify,
 )
 from swept.errors import UserError
 from swept.kernel_cache import use_own_cache
@@ -58,14 +63,17 @@ for _panel, _commands in {
         process.process,
         serve.serve,
         report.report,
-        reprocess.reprocess,
         status.status,
+        reprocess.reprocess,
         migrate.migrate,
+        maintain.maintain,
     ),
+    "Prove it": (evidence.evidence, verify.verify, dispute.dispute),
     "Play and compare": (simulate.simulate, replay.replay, score.score),
 }.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(excuse.app, rich_help_panel="Run a district")
 app.add_typer(streets.app, rich_help_panel="Describe a district")
 app.add_typer(district.app, rich_help_panel="Describe a district")
 
@@ -75,7 +83,7 @@ def _flow(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
 
 
-for _app in (app, streets.app, district.app):
+for _app in (app, streets.app, district.app, excuse.app):
     for _registered in _app.registered_commands:
         _registered.help = _flow((_registered.callback and _registered.callback.__doc__) or "")
 

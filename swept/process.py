@@ -99,6 +99,8 @@ def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
     with progress("processing the log", total=records) as advance:
         while not stop() and worker.step():
             advance(worker.counts.records)
+    while not stop() and worker.pack():
+        pass
 
 
 def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Mapping[str, bytes]]:

@@ -103,8 +103,14 @@ def connect(store_url: str) -> psycopg.Connection[Any]:
 
 def apply_migrations(connection: psycopg.Connection[Any]) -> list[str]:
     """Apply what is missing; the labels of what was applied."""
+    from processing.district_files import parse_district
+    from storage.district import complete
+
     with _schema_errors():
-        return migrate(connection)
+        applied = migrate(connection)
+    if applied:
+        complete(connection, parse_district)
+    return applied
 
 
 def open_log(where: Services) -> Log:
