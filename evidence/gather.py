@@ -81,7 +81,7 @@ def make_pack(connection: Connection[Any], district_id: str, case: Case, release
     if case.shift_id and case.shift_id not in shifts:
         raise NoEvidence(f"there is no shift {case.shift_id}; name one of {', '.join(shifts) or 'none'}")
     closed = bool(street_days.closed_days(connection, [case.service_day]))
-    now_us = None if closed else newest_received_us(connection, list(core.units)) or 0
+    now_us = None if closed else newest_received_us(connection, list(core.units))
     question = Question(core, case, whole_day=False, now_us=now_us)
     found = _Found(connection, question, kept)
     if found.is_short:

@@ -30,7 +30,7 @@ _NAME = re.compile(r"(district|log|computed)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MADE = (1980, 1, 1, 0, 0, 0)
 
 T = TypeVar("T")
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63)]
+Whole = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
 Partition = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
