@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 SEED ?=
 
-.PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest clean
+.PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest bench-store clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -70,6 +70,11 @@ bench-match: setup ## How right and how fast matching is, beside its peers (SEED
 	$(BIN)/python benchmarks/no_credit.py --shifts $(SHIFTS) $(ARGS)
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/match.py
+
+# A year takes about ten minutes and 8 GB.
+DAYS ?= 365
+bench-store: setup ## Load a year of the district into a store, time its questions, print its sizes (DAYS=365)
+	$(BIN)/python benchmarks/store.py --days $(DAYS) $(ARGS)
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
