@@ -40,7 +40,7 @@ def test_the_table_of_today_has_a_row_for_each_street_and_fits_80_columns(
         ["c", "Lane C", "1 of 1", "swept"],
     ]
     assert "2024-05-01" in said
-    assert "3 streets: 2 swept, 1 no data. Coverage 100.0% of 0.7 km." in said
+    assert "3 street-days still open; so far 67 % swept, 33 % no data. Covered 100.0% of 0.7 km." in said
     assert "…" not in said
 
 
@@ -49,10 +49,10 @@ def test_several_days_have_a_column_for_the_day_and_from_alone_goes_on_to_today(
 ) -> None:
     said = report(capsys, "--from", "2024-04-30", "--street", "a")
     assert [(row[0], row[3]) for row in cells(said)] == [
-        ("2024-04-30", "0 of 1"),
-        ("2024-05-01", "1 of 1"),
+        ("2024-04-30*", "0 of 1"),
+        ("2024-05-01*", "1 of 1"),
     ]
-    assert "2 rows of 2 days" in said
+    assert "2 street-days still open; so far 50 % swept" in said
 
 
 def test_a_csv_has_the_figures_with_their_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
