@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 US = 1_000_000
 FRESH_US = 30 * 60 * US
+JOIN_US = 120 * US
 GAP_MM = 10_000
 CLOSED_SHARE = Fraction(1, 10)
 HELD_SHARE = Fraction(9, 10)
@@ -184,9 +186,7 @@ def laps(pieces: Iterable[Piece], origin_mm: int, length_mm: int) -> list[Piece]
         for lap in range(first, last + 1):
             shift = lap * length_mm
             if low + shift < origin_mm + length_mm and high + shift > origin_mm:
-                through.append(
-                    piece._replace(from_mm=piece.from_mm + shift, to_mm=piece.to_mm + shift)
-                )
+                through.append(piece._replace(from_mm=piece.from_mm + shift, to_mm=piece.to_mm + shift))
     return through
 
 
@@ -205,10 +205,7 @@ def cells(
     end = origin + length_mm
     ends = {min(max(mm, origin), end) for piece in today + before for mm in piece[:2]}
     cuts = sorted(ends | {origin, end})
-    return tuple(
-        Cell(low, high, counted(today, before, start_us, low, high))
-        for low, high in zip(cuts, cuts[1:], strict=False)
-    )
+    return tuple(Cell(low, high, counted(today, before, start_us, low, high)) for low, high in pairwise(cuts))
 
 
 def counted(
@@ -267,7 +264,7 @@ def held_mm(street: Sequence[Cell], k: int, until_us: int, *, closed: bool) -> i
     if not swept:
         return 0
     first, last = street[0].low_mm, street[-1].high_mm
-    gaps = [high[0] - low[1] for low, high in zip(swept, swept[1:], strict=False)]
+    gaps = [high[0] - low[1] for low, high in pairwise(swept)]
     at_ends = swept[0][0] - first, last - swept[-1][1]
     gaps.extend((sum(at_ends),) if closed else at_ends)
     closed_mm = 0
@@ -307,7 +304,9 @@ def cleaned_us(street: Sequence[Cell], k: int, *, closed: bool) -> int:
     for cell in street:
         if len(cell.counted) >= k:
             piece = cell.counted[k - 1]
-            before = cell.low_mm - piece.from_mm if piece.from_mm < piece.to_mm else piece.from_mm - cell.high_mm
+            before = (
+                cell.low_mm - piece.from_mm if piece.from_mm < piece.to_mm else piece.from_mm - cell.high_mm
+            )
             length = abs(piece.to_mm - piece.from_mm)
             begun.add(piece.from_us - (before + 1) * (piece.from_us - piece.to_us) // length)  # rounded up
     starts = sorted(begun)
@@ -385,13 +384,16 @@ def missing_mm(side: Sequence[Cell], street: Street) -> int:
 
 
 def silences(unit: str, row: UnitDay | None, from_us: int, to_us: int) -> list[Silence]:
-    """When a unit wasn't heard of in a window; where it is cut, nobody knows where the unit was."""
+    """When a unit wasn't heard of in a window; where it is cut, nobody knows where the unit was.
+
+    What a join between two fixes may last is no silence.
+    """
     if row is None:
         return [Silence(from_us, to_us, None, None)]
     assert row.unit == unit
     before = Silence(min(from_us, row.first_us), row.first_us, None, row.first_m)
     after = Silence(row.last_us, max(to_us, row.last_us), row.last_m, None)
-    return [
+    within = [
         Silence(
             max(one.from_us, from_us),
             min(one.to_us, to_us),
@@ -401,17 +403,21 @@ def silences(unit: str, row: UnitDay | None, from_us: int, to_us: int) -> list[S
         for one in (before, *row.silences, after)
         if one.from_us < to_us and one.to_us > from_us
     ]
+    return [one for one in within if one.to_us - one.from_us > JOIN_US]
 
 
-def distance_m(line_m: Sequence[Place], place: Place | None) -> float:
+@lru_cache(maxsize=1_000_000)
+def distance_m(line_m: tuple[Place, ...], place: Place | None) -> float:
     """From a place to the nearest point of a line; 0 where nobody knows the place."""
     if place is None:
         return 0.0
     nearest = math.inf
-    for (ax, ay), (bx, by) in zip(line_m, line_m[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(line_m):
         along = (place[0] - ax) * (bx - ax) + (place[1] - ay) * (by - ay)
         share = min(max(along / ((bx - ax) ** 2 + (by - ay) ** 2), 0.0), 1.0)
-        nearest = min(nearest, math.hypot(place[0] - ax - share * (bx - ax), place[1] - ay - share * (by - ay)))
+        nearest = min(
+            nearest, math.hypot(place[0] - ax - share * (bx - ax), place[1] - ay - share * (by - ay))
+        )
     return nearest
 
 

@@ -73,7 +73,12 @@ def test_the_figures_of_a_day_are_those_of_the_slow_count(
 ) -> None:
     street, passes = scene
     fast = street_day(
-        translate.street(street), translate.reference(street), DAY, "sweeping", translate.passes(passes), RULES
+        translate.street(street),
+        translate.reference(street),
+        DAY,
+        "sweeping",
+        translate.passes(passes),
+        RULES,
     )
     assert translate.figures(fast) == slow.figures(street, "sweeping", passes, START_US, END_US)
 

@@ -84,7 +84,7 @@ def ring(x: float, y: float, side_m: float) -> tuple[Place, ...]:
 
 def alley(number: int, length_m: float, required: int, grade: int, **more: object) -> Street:
     """A street of the town; its place follows from its number."""
-    x, y = -600.0 + 300 * (number % 4), -500.0 + 400 * (number // 4)
+    x, y = -600.0 + 300 * (number % 4), -440.0 + 400 * (number // 4)
     closed = bool(more.pop("closed", False))
     values = {"sides": 1, "oneway": False, "work": "sweeping", **more}
     return Street(
@@ -104,7 +104,7 @@ def alley(number: int, length_m: float, required: int, grade: int, **more: objec
 OLD_MAP = (
     alley(0, 100, 1, 1),
     alley(1, 180, 1, 1, sides=2),
-    alley(2, 250, 2, 2, sides=2, oneway=True),
+    alley(2, 250, 2, 2, oneway=True),
     alley(3, 240, 2, 1, closed=True),
     alley(4, 8, 1, 3),
     alley(5, 35, 1, 3, sides=2),
@@ -137,7 +137,12 @@ def streets(day: date) -> tuple[Street, ...]:
 
 
 def drive(
-    unit: str, street: Street, at_us: int, pace_us: int, stretches: Sequence[tuple[int, int, str]], doubt: str | None
+    unit: str,
+    street: Street,
+    at_us: int,
+    pace_us: int,
+    stretches: Sequence[tuple[int, int, str]],
+    doubt: str | None,
 ) -> Pass:
     """A pass at a pace in microseconds a millimetre; a stretch is swept, unobserved, neither, or a stop before it."""
     direction = 1 if stretches[0][1] > stretches[0][0] else -1
@@ -152,7 +157,15 @@ def drive(
         elif how == "unobserved":
             unobserved.append(piece)
     return Pass(
-        unit, street.street_id, work_of(unit), direction, at_us, clock_us, tuple(swept), tuple(unobserved), doubt
+        unit,
+        street.street_id,
+        work_of(unit),
+        direction,
+        at_us,
+        clock_us,
+        tuple(swept),
+        tuple(unobserved),
+        doubt,
     )
 
 
@@ -184,7 +197,9 @@ def cleaning(rng: Random, street: Street, at_us: int) -> Iterator[Pass]:
     pace_us = rng.randint(300, 1200)
     doubt = f"s{rng.randrange(12):02}" if rng.random() < 0.08 else None
     style = rng.choices(STYLES, WEIGHTS)[0]
-    directions = [1, -1] if street.sides == 2 and not street.oneway else [1 if street.oneway else rng.choice([1, -1])]
+    directions = (
+        [1, -1] if street.sides == 2 and not street.oneway else [1 if street.oneway else rng.choice([1, -1])]
+    )
     for direction in directions:
         run_us = street.length_mm * pace_us
         given: list[tuple[int, int, str]] = [(*whole(street, direction), "swept")]
@@ -201,7 +216,9 @@ def cleaning(rng: Random, street: Street, at_us: int) -> Iterator[Pass]:
         yield drive(unit, street, at_us, pace_us, given, doubt)
         if style == "tandem":
             second = rng.choice(units)
-            later_us = rng.choice([20 * US, 3 * MINUTE_US, 30 * MINUTE_US, 30 * MINUTE_US + 1, 31 * MINUTE_US])
+            later_us = rng.choice(
+                [20 * US, 3 * MINUTE_US, 30 * MINUTE_US, 30 * MINUTE_US + 1, 31 * MINUTE_US]
+            )
             yield drive(second, street, at_us + later_us, pace_us, given, None)
         elif style == "back":
             yield drive(unit, street, at_us + run_us, pace_us, [(*whole(street, -direction), "swept")], doubt)
@@ -248,19 +265,23 @@ def passes_of(rng: Random, day: date) -> Iterator[Pass]:
 
 
 def place(rng: Random) -> Place:
-    return rng.randint(-1500, 1500) / 1.0, rng.randint(-1500, 1500) / 1.0
+    return rng.randint(-4000, 4000) / 1.0, rng.randint(-4000, 4000) / 1.0
 
 
 def unit_day(rng: Random, unit: Unit, day: date) -> UnitDay:
     """What was heard of a unit: about its shifts, with some silence in between."""
     windows = [shift_window(day, one) for one in SHIFTS if unit.unit_id in one.roster]
     begin_us, end_us = window(day)
-    first_us = max(windows[0][0] + rng.randint(-20, 40) * MINUTE_US + rng.randrange(US), begin_us)
-    last_us = min(windows[-1][1] - rng.randint(-20, 40) * MINUTE_US + rng.randrange(US), end_us - 1)
+    first_us = max(
+        windows[0][0] + rng.choice([-20, -1, 0, 1, 2, 10]) * MINUTE_US + rng.randrange(US), begin_us
+    )
+    last_us = min(
+        windows[-1][1] - rng.choice([-20, -1, 0, 1, 2, 10]) * MINUTE_US + rng.randrange(US), end_us - 1
+    )
     silent, at_us = [], first_us
-    for _ in range(rng.choices([0, 1, 2, 3], [5, 3, 1, 1])[0]):
+    for _ in range(rng.choices([0, 1, 2, 3], [6, 2, 1, 1])[0]):
         from_us = at_us + rng.randint(1, 240) * MINUTE_US + rng.randrange(US)
-        to_us = from_us + rng.choice([2, 4, 8, 20, 60]) * MINUTE_US + rng.randrange(MINUTE_US)
+        to_us = from_us + rng.choice([1, 2, 4, 4, 8, 8, 12, 40]) * MINUTE_US + rng.randrange(MINUTE_US)
         if to_us < last_us:
             silent.append(Silence(from_us, to_us, place(rng), place(rng)))
             at_us = to_us
@@ -281,7 +302,7 @@ def make(seed: int, first: date = FIRST, last: date = LAST) -> Year:
         if mood < 0.04:  # nothing at all
             continue
         passes.extend(passes_of(rng, day))
-        silent = 0.3 if mood < 0.3 else 0.0
+        silent = 0.3 if mood < 0.15 else 0.0
         unit_days.extend(unit_day(rng, unit, day) for unit in UNITS if rng.random() >= silent)
     return Year(tuple(days(first, last)), tuple(apart(passes)), tuple(unit_days))
 
