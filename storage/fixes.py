@@ -6,7 +6,9 @@ is what went in, to the last bit; NULL stands for None and NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("historical", *EQUIPMENT), "bool"),
     **dict.fromkeys(("unit_id", "extra"), "text"),
 }
+_FIELDS = tuple(one.name for one in fields(Report))
+_fields_of = attrgetter(*_FIELDS)
 _STAGING = f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS fix_staging ON COMMIT DELETE ROWS AS
     SELECT {", ".join(_TYPES)} FROM fix WITH NO DATA
@@ -54,22 +58,26 @@ def write(connection: Connection[Any], accepted: Sequence[tuple[Report, Place]])
     """Write reports whose identities are new."""
     if not accepted:
         return
-    reports = [report for report, _ in accepted]
     places = [place for _, place in accepted]
     numbers = {log_id: log_number(connection, log_id) for log_id in sorted({p.log_id for p in places})}
+    log_ids, partitions, offsets, elements = zip(*places, strict=True)
+    told = dict(zip(_FIELDS, zip(*(_fields_of(report) for report, _ in accepted), strict=True), strict=True))
     columns: dict[str, Column] = {
-        "log_offset": np.array([place.offset for place in places], dtype=np.int64),
-        "log_number": np.array([numbers[place.log_id] for place in places], dtype=np.int64),
-        "partition": np.array([place.partition for place in places], dtype=np.int64),
-        "element": np.array([place.element for place in places], dtype=np.int64),
-        "unit_id": Texts.of(report.unit_id for report in reports),
-        "extra": Texts.of(report.extra for report in reports),
+        "log_number": np.array([numbers[log_id] for log_id in log_ids], dtype=np.int64),
+        "partition": np.array(partitions, dtype=np.int64),
+        "log_offset": np.array(offsets, dtype=np.int64),
+        "element": np.array(elements, dtype=np.int64),
+        "fix_time_us": np.array(told["fix_time_us"], dtype=np.int64),
+        "received_us": np.array(told["received_us"], dtype=np.int64),
+        "seq": _masked(told["seq"]),
+        "unit_id": Texts.of(told["unit_id"]),
+        "extra": Texts.of(told["extra"]),
     }
-    for name in ("fix_time_us", "received_us", "kind", "historical", "seq", "satellites", *EQUIPMENT):
-        columns[name] = _whole(getattr(report, name) for report in reports)
+    # As a float None is NaN; all of these are small.
+    for name in ("kind", "historical", "satellites", *EQUIPMENT):
+        columns[name] = _scaled(np.array(told[name], dtype=np.float64), 0)
     for name, column in SCALED.items():
-        told = (getattr(report, name) for report in reports)
-        columns[column] = _scaled(name, np.array([np.nan if v is None else v for v in told]))
+        columns[column] = _scaled(np.array(told[name], dtype=np.float64), DECIMALS[name])
     copy_in(connection, "fix", _TYPES, columns)
 
 
@@ -89,7 +97,7 @@ def columns_of(
     columns: dict[str, Column] = {**whole, "unit_id": Texts.same(unit_id, rows)}
     for name, column in SCALED.items():
         if hasattr(reports, name):
-            columns[column] = _scaled(name, getattr(reports, name))
+            columns[column] = _scaled(getattr(reports, name), DECIMALS[name])
     for number, name in enumerate(EQUIPMENT):
         states = reports.equipment[:, number]
         columns[name] = np.ma.masked_array(states, states == UNKNOWN)
@@ -114,15 +122,14 @@ def merge(connection: Connection[Any], log_id: str, columns: Mapping[str, Column
         return done.rowcount
 
 
-def _whole(values: Iterable[float | None]) -> NDArray[Any]:
+def _masked(values: Sequence[int | None]) -> NDArray[Any]:
     """Integers, masked where None."""
-    told = list(values)
-    numbers = np.array([0 if value is None else int(value) for value in told], dtype=np.int64)
-    return np.ma.masked_array(numbers, np.array([value is None for value in told], dtype=bool))
+    numbers = np.array([0 if value is None else value for value in values], dtype=np.int64)
+    return np.ma.masked_array(numbers, np.array([value is None for value in values], dtype=bool))
 
 
-def _scaled(name: str, numbers: NDArray[np.float64]) -> NDArray[Any]:
+def _scaled(numbers: NDArray[np.float64], decimals: int) -> NDArray[Any]:
     """Whole multiples of the last decimal that is kept, masked where NaN."""
     unknown = np.isnan(numbers)
-    scaled = np.rint(np.where(unknown, 0.0, numbers) * 10.0 ** DECIMALS[name])
-    return np.ma.masked_array(scaled.astype(np.int64), unknown)
+    scaled = np.rint(np.where(unknown, 0.0, numbers) * 10.0**decimals).astype(np.int64)
+    return np.ma.masked_array(scaled, unknown) if unknown.any() else scaled
