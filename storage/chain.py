@@ -7,7 +7,7 @@ its lock, so nobody else extends a partition's chain at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -48,13 +48,20 @@ def newest(connection: Connection[Any], log_id: str, partitions: Iterable[int]) 
     return {row[0]: Head(int(row[1]), bytes(row[2]), int(row[3])) for row in rows}
 
 
-def put(connection: Connection[Any], log_id: str, partition: int, head: Head) -> None:
-    """Keep a head."""
+def put(connection: Connection[Any], log_id: str, heads: Mapping[int, Head]) -> None:
+    """Keep a head of each of these partitions."""
+    rows = list(heads.values())
     connection.execute(
         """INSERT INTO chain_head (log_id, partition, next_offset, head, received_us)
-           VALUES (%s, %s, %s, %s, %s)
+           SELECT %s, * FROM unnest(%s::integer[], %s::bigint[], %s::bytea[], %s::bigint[])
            ON CONFLICT (log_id, partition, next_offset) DO UPDATE SET received_us = excluded.received_us""",
-        (log_id, partition, *head),
+        (
+            log_id,
+            list(heads),
+            [row.next_offset for row in rows],
+            [row.head for row in rows],
+            [row.received_us for row in rows],
+        ),
     )
 
 
@@ -70,15 +77,21 @@ def close_day(connection: Connection[Any], log_id: str, partition: int, day: dat
         "DELETE FROM chain_head WHERE log_id = %s AND partition = %s AND next_offset < %s",
         (log_id, partition, end.next_offset),
     )
-    put(connection, log_id, partition, end)
+    put(connection, log_id, {partition: end})
 
 
 def open_ranges(connection: Connection[Any], log_id: str) -> dict[int, tuple[DayRange, int]]:
     """The open day of each partition so far, and the latest arrival in it."""
     rows = connection.execute(
-        """SELECT partition, min(next_offset), max(next_offset), (array_agg(head ORDER BY next_offset))[1],
-                  (array_agg(head ORDER BY next_offset DESC))[1], max(received_us)
-           FROM chain_head WHERE log_id = %s GROUP BY partition ORDER BY partition""",
+        """SELECT partition, first.next_offset, last.next_offset, first.head, last.head, last.received_us
+           FROM checkpoint,
+               LATERAL (SELECT next_offset, head FROM chain_head AS h
+                        WHERE h.log_id = checkpoint.log_id AND h.partition = checkpoint.partition
+                        ORDER BY next_offset LIMIT 1) AS first,
+               LATERAL (SELECT next_offset, head, received_us FROM chain_head AS h
+                        WHERE h.log_id = checkpoint.log_id AND h.partition = checkpoint.partition
+                        ORDER BY next_offset DESC LIMIT 1) AS last
+           WHERE log_id = %s ORDER BY partition""",
         (log_id,),
     )
     return {

@@ -32,11 +32,14 @@ def extend(connection: Connection[Any], log_id: str, records: Iterable[Record], 
     for record in records:
         by_partition.setdefault(record.partition, []).append(record)
     heads = store.newest(connection, log_id, by_partition)
+    after: dict[int, Head] = {}
     for partition, mine in sorted(by_partition.items()):
         known = heads.get(partition)
         fresh = mine if known is None else [one for one in mine if one.offset >= known.next_offset]
         if fresh:
-            _extend(connection, log_id, fresh, known, zone)
+            after[partition] = _extend(connection, log_id, fresh, known, zone)
+    if after:
+        store.put(connection, log_id, after)
 
 
 def _extend(
@@ -45,12 +48,13 @@ def _extend(
     records: list[Record],
     known: Head | None,
     zone: Zone,
-) -> None:
+) -> Head:
+    """The head after records of one partition; the days that they close are closed."""
     first = records[0]
     partition, chain = first.partition, Chain(log_id, first.partition)
     if known is None:
         known = Head(first.offset, chain.start(first.offset), first.envelope.received_us)
-        store.put(connection, log_id, partition, known)
+        store.put(connection, log_id, {partition: known})
     head, latest_us = known.head, known.received_us
     day = service_day(latest_us, *zone)
     end_us = day_start_us(day + timedelta(days=1), *zone)
@@ -64,4 +68,4 @@ def _extend(
         hashed = payload_hash(sent.payload)
         own = chain.record_hash(record.offset, sent.key, sent.mqtt_topic, sent.received_us, hashed)
         head = link(head, own)
-    store.put(connection, log_id, partition, Head(records[-1].offset + 1, head, latest_us))
+    return Head(records[-1].offset + 1, head, latest_us)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -41,6 +43,10 @@ from streams.log import Envelope
 from streams.ticks import ticks
 from streams.worker import Bounds, Worker
 from swept.digests import Digests
+from swept.errors import UserError
+from swept.evidence import write as write_file
+from swept.settings import read_settings
+from swept.signing_key import signer
 from tests.integration.small_files import RELEASE, Town
 from tests.integration.small_world import ROUND_M, START_US, close_logs, drive, log_of, message
 
@@ -201,7 +207,7 @@ def test_each_decision_names_its_clause(swept_once: World) -> None:
 
 def test_a_pack_of_a_shift_shows_its_figures_beside_the_days(swept_once: World) -> None:
     pack = swept_once.pack("a", "early")
-    assert verify(pack, RELEASE, NOTHING)
+    assert verify(pack, RELEASE, NOTHING).anchor == NOT_ANCHORED
     assert [row["shift_id"] for row in rows(pack, part_of("figures"))] == ["", "early"]
 
 
@@ -297,9 +303,6 @@ def test_a_row_that_was_taken_out_is_missed(swept_once: World, part: str) -> Non
 
 
 def test_an_edited_part_whose_manifest_was_not_is_named(swept_once: World) -> None:
-    import io
-    import zipfile
-
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(swept_once.pack("a"))) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -528,7 +531,7 @@ def test_equipment_on_its_own_topic_and_the_day_befores_sweep_are_part_of_the_ev
     told = [message("u1", [status], status["time"] * 1000, "equipment")]
     again = round_trip("u1")
     pack = world(store_url, Town(), [*told, *live("u1", bare), *again]).pack("a")
-    assert verify(pack, RELEASE, NOTHING)
+    assert verify(pack, RELEASE, NOTHING).anchor == NOT_ANCHORED
     assert len(rows(pack, part_of("equipment"))) == 1
     decided = [
         row["decision"] for row in rows(pack, part_of("decisions")) if row["subject"].startswith("pass")
@@ -617,9 +620,6 @@ def test_a_dispute_holds_the_pack_before_the_log_forgets(swept_once: World, tmp_
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    from swept.errors import UserError
-    from swept.evidence import write as write_file
-
     target = tmp_path / "pack.zip"
     target.write_bytes(b"what was there")
     limited = (
@@ -640,10 +640,6 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 
 def test_the_signing_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    from swept.errors import UserError
-    from swept.settings import read_settings
-    from swept.signing_key import signer
-
     home = {"SWEPT_HOME": str(tmp_path / "home")}
     first = signer(read_settings(home))
     path = tmp_path / "home" / "signing_key.pem"
