@@ -92,7 +92,9 @@ def _label(paper: Paper, placed: list[tuple[MapStreet, Points]]) -> None:
                 left - 1 < one < left + wide + 1 and base - 2.8 < two < base + 1 for one, two in taken
             ):
                 paper.line_of(name, left, base, 7)
-                taken += _close([(left, base - 1), (left + wide, base - 1)])
+                taken += _close(
+                    [(left, base - 2.4), (left + wide, base - 2.4), (left + wide, base), (left, base)]
+                )
                 break
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from fpdf import FPDF
 from fpdf.fonts import TTFFont
@@ -29,7 +29,7 @@ _MM_PER_PT = 25.4 / 72
 _LEADING = 1.38
 _CELL_LINES_MAX = 12
 _PAD = 0.62  # of the letters' height, on each side of a cell
-_SIZE_MIN = 4.5
+_SIZE_MIN = 5.0
 _HEAD_MM = 15.0
 _NEED_MM = 22.0
 #: Letters that a line doesn't begin with.
@@ -70,6 +70,13 @@ class Paper(FPDF):
         face = self.fonts[f"swept{style}"]
         assert isinstance(face, TTFFont)
         return face
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for face in self.faces.values():
+            face.close()
 
     # Pages
 
@@ -216,10 +223,14 @@ class Paper(FPDF):
         even = min((max(self.measure(half, size, "B") for half in two) for two in halves), default=whole)
         return even + 0.05
 
-    def size_of(self, columns: Sequence[PaperColumn], rows: Sequence[Sequence[str]], size: float) -> float:
-        """The size of letters, at most the one given, at which the columns get what they need."""
-        while size > _SIZE_MIN and sum(self.widths_of(columns, rows, size)[1]) > self.width:
+    def size_of(
+        self, columns: Sequence[PaperColumn], rows: Sequence[Sequence[str]], size: float
+    ) -> float | None:
+        """The size of letters, at most the one given, at which the columns get what they need; None: too many."""
+        while sum(self.widths_of(columns, rows, size)[1]) > self.width:
             size -= 0.25
+            if size < _SIZE_MIN:
+                return None
         return size
 
     def grid(
@@ -282,7 +293,10 @@ class Paper(FPDF):
         if len(lines) <= _CELL_LINES_MAX:
             return lines
         self.is_cut = True
-        return (*lines[: _CELL_LINES_MAX - 1], f"{lines[_CELL_LINES_MAX - 1][:-1]}…")
+        last = lines[_CELL_LINES_MAX - 1]
+        # Never half of a number.
+        kept = last.rpartition(" ")[0] or last[:-1]
+        return (*lines[: _CELL_LINES_MAX - 1], f"{kept} …")
 
     def _cells(
         self,

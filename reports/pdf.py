@@ -11,6 +11,7 @@ from reports import shown, words
 from reports.colours import BY_VERDICT
 from reports.columns import COLUMNS
 from reports.document import VERDICTS, Document
+from reports.files import ReportError
 from reports.map_drawing import draw_map
 from reports.paper import GREY, INK, MARGIN_MM, RED, RULE, Paper, PaperColumn
 from reports.shown import plain
@@ -21,23 +22,23 @@ _DIGESTS_LARGE_MAX = 31
 
 
 def render(document: Document) -> bytes:
-    """The file's bytes."""
+    """The file's bytes; `ReportError` where the table is too wide."""
     foot = f"{words.title(document)}  ·  {words.period(document)}"
-    paper = Paper(document.language, plain(foot))
-    paper.set_title(words.title(document))
-    paper.set_lang("zh-CN" if document.language == "zh" else "en")
-    paper.set_creation_date(document.made_at)
-    paper.turn("portrait")
-    _front(paper, document)
-    _figures(paper, document)
-    paper.turn("portrait")
-    _units(paper, document)
-    _excuses(paper, document)
-    _definitions(paper, document)
-    _versions(paper, document)
-    _digests(paper, document)
-    _notes_on_letters(paper)
-    return bytes(paper.output())
+    with Paper(document.language, plain(foot)) as paper:
+        paper.set_title(words.title(document))
+        paper.set_lang("zh-CN" if document.language == "zh" else "en")
+        paper.set_creation_date(document.made_at)
+        paper.turn("portrait")
+        _front(paper, document)
+        _figures(paper, document)
+        paper.turn("portrait")
+        _units(paper, document)
+        _excuses(paper, document)
+        _definitions(paper, document)
+        _versions(paper, document)
+        _digests(paper, document)
+        _notes_on_letters(paper)
+        return bytes(paper.output())
 
 
 def _front(paper: Paper, document: Document) -> None:
@@ -147,6 +148,8 @@ def _figures(paper: Paper, document: Document) -> None:
         paper.paragraph(words.say("no_rows", document.language))
         return
     size = paper.size_of(columns, rows, _SIZE)
+    if size is None:
+        raise ReportError(f"{len(columns)} columns are too wide for paper; ask for fewer or write .xlsx")
     paper.grid(columns, rows, size, bold_last=document.totals is not None)
     if paper.is_cut:
         paper.paragraph(words.say("cut", document.language), 8, colour=GREY)

@@ -18,7 +18,7 @@ import reports
 from reports import paper, terms
 from reports.columns import COLUMNS
 from reports.document import Document, Language, MapStreet
-from reports.files import render
+from reports.files import ReportError, render
 from tests.unit.reports import samples
 
 FONTS = Path(reports.__file__).parent / "fonts"
@@ -165,6 +165,18 @@ def test_long_names_and_many_times_are_broken_and_cut() -> None:
     assert len(reader.pages) < 8
     assert "CSV" in text_of(reader)
     inside(many)
+
+
+def test_more_columns_than_paper_has_room_for_are_refused() -> None:
+    document = samples.per_day(1, 1)
+    wide = replace(
+        document, columns=(COLUMNS["length_m"],) * 60, rows=((1234.5,) * 60,), totals=None, streets=()
+    )
+    with pytest.raises(
+        ReportError, match=r"60 columns are too wide for paper; ask for fewer or write \.xlsx"
+    ):
+        render(wide, ".pdf")
+    assert render(wide, ".xlsx")
 
 
 def inside(document: Document) -> None:
