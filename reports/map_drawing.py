@@ -10,8 +10,9 @@ from fpdf.enums import StrokeCapStyle, StrokeJoinStyle
 
 from processing.geodesy import LocalProjection
 from reports import colours, words
+from reports.breaking import nice
 from reports.document import MapStreet
-from reports.paper import GREY, INK, MARGIN_MM, RULE, Paper, nice
+from reports.paper import GREY, INK, MARGIN_MM, RULE, Paper
 
 _STRIP_MM = 13.0
 _PAD_MM = 5.0

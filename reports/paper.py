@@ -6,7 +6,6 @@ font's own widths, and whatever is too wide is broken into lines, whatever is to
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from fpdf import FPDF
 from fpdf.fonts import TTFFont
 
 from reports import words
+from reports.breaking import chopped, pieces_of, shared
 from reports.document import Language
 from reports.shown import plain
 
@@ -32,10 +32,6 @@ _PAD = 0.62  # of the letters' height, on each side of a cell
 _SIZE_MIN = 5.0
 _HEAD_MM = 15.0
 _NEED_MM = 22.0
-#: Letters that a line doesn't begin with.
-_NOT_FIRST = frozenset("，。；：、！？）》」』】〉”’％%,.;:!?)]}°")
-#: And those that none ends with.
-_NOT_LAST = frozenset("（《「『【〈“‘([{")
 #: Stands for a letter that neither font has.
 GETA = "〓"
 
@@ -157,13 +153,13 @@ class Paper(FPDF):
         face = self.faces[self._style(text, style)].cw
         scale = size * _MM_PER_PT / 1000
         lines, line, used = [], "", 0.0
-        for word in _words(text):
+        for word in pieces_of(text):
             room = sum(face[ord(letter)] for letter in word.rstrip()) * scale
             if line and used + room > width:
                 lines.append(line.rstrip())
                 line, used = "", 0.0
             if room > width:
-                *full, word = _chopped(word, width / scale, face)  # noqa: PLW2901 - the rest of the word
+                *full, word = chopped(word, width / scale, face)  # noqa: PLW2901 - the rest of the word
                 lines += full
             line += word
             used += sum(face[ord(letter)] for letter in word) * scale
@@ -218,7 +214,7 @@ class Paper(FPDF):
         whole = self.measure(heading, size, "B")
         if whole <= _HEAD_MM:
             return whole
-        parts = _words(heading)
+        parts = pieces_of(heading)
         halves = (("".join(parts[:cut]).rstrip(), "".join(parts[cut:])) for cut in range(1, len(parts)))
         even = min((max(self.measure(half, size, "B") for half in two) for two in halves), default=whole)
         return even + 0.05
@@ -321,59 +317,3 @@ class Paper(FPDF):
 
 def _pad(size: float) -> float:
     return _PAD * size * _MM_PER_PT
-
-
-def shared(likes: Sequence[float], needs: Sequence[float], width: float) -> list[float]:
-    """Widths of columns that fill the width: what each likes and a share of the rest, or at least its need."""
-    spare = width - sum(likes)
-    if spare >= 0:
-        return [like + spare / len(likes) for like in likes]
-    room = width - sum(needs)
-    if room < 0:
-        return [need * width / sum(needs) for need in needs]
-    wanted = sum(like - min(need, like) for like, need in zip(likes, needs, strict=True)) or 1.0
-    return [need + room * (like - min(need, like)) / wanted for like, need in zip(likes, needs, strict=True)]
-
-
-def _words(text: str) -> list[str]:
-    """What a line may be broken between: words with the space behind them, and single Chinese letters."""
-    found: list[str] = []
-    for letter in text:
-        joined = found and (
-            letter == " "
-            or (
-                not found[-1].endswith(" ")
-                and (
-                    letter in _NOT_FIRST
-                    or found[-1][-1] in _NOT_LAST
-                    or not (_is_wide(letter) or _is_wide(found[-1][-1]))
-                )
-            )
-        )
-        if joined:
-            found[-1] += letter
-        else:
-            found.append(letter)
-    return found
-
-
-def _is_wide(letter: str) -> bool:
-    return letter >= "\u2e80"
-
-
-def _chopped(word: str, width: float, face: dict[int, float]) -> list[str]:
-    """Pieces of a word that is wider than a line; width in thousandths of the size."""
-    pieces, used = [""], 0.0
-    for letter in word:
-        used += face[ord(letter)]
-        if used > width and pieces[-1]:
-            pieces.append("")
-            used = face[ord(letter)]
-        pieces[-1] += letter
-    return pieces
-
-
-def nice(length: float) -> float:
-    """The largest of 1, 2 or 5 times a power of ten that isn't longer."""
-    power = 10.0 ** math.floor(math.log10(length))
-    return next(step * power for step in (5, 2, 1) if step * power <= length)

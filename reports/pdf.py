@@ -205,6 +205,8 @@ def _excuses(paper: Paper, document: Document) -> None:
 def _definitions(paper: Paper, document: Document) -> None:
     language = document.language
     paper.section(words.say("definitions", language))
+    paper.paragraph(words.sections(document), 7, colour=GREY)
+    paper.y += 1
     for term in document.definitions:
         meaning = term.meaning(language)
         lines = len(paper.fitting(meaning, paper.width - 38, 8, ""))

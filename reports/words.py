@@ -49,9 +49,7 @@ _WORDS = {
     "no_excuses": ("时段内无登记的免责事由。", "No excuses were entered for this period."),
     "no_units": ("时段内没有作业单元的记录。", "No unit drove in this period."),
     "definitions": ("术语定义", "Definitions used"),
-    "term": ("术语", "Term"),
-    "meaning": ("定义", "Meaning"),
-    "section": ("章节", "Section"),
+    "definitions_say": ("摘要自 docs/DEFINITIONS.md，章节：{}。", "In short, from docs/DEFINITIONS.md: {}."),
     "versions": ("规则与地图版本", "Rule and map versions"),
     "version": ("版本", "Version"),
     "no_versions": ("尚未计算任何数字。", "No figures were computed."),
@@ -135,3 +133,9 @@ def grouped(document: Document) -> str:
     """What a row is of."""
     parts = [say(f"by {document.by}", document.language), say(f"each {document.each}", document.language)]
     return "、".join(parts) if document.language == "zh" else ", ".join(parts)
+
+
+def sections(document: Document) -> str:
+    """Which sections of the definitions the report's terms are from."""
+    names = dict.fromkeys(term.section for term in document.definitions)
+    return say("definitions_say", document.language).format("; ".join(names))

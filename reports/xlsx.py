@@ -121,9 +121,8 @@ class _Sheets:
             row += 1
         row = self._pairs(sheet, row + 1, "", shown.facts(document))
         row = self._pairs(sheet, row, "summary", self._verdicts())
-        terms = [
-            (term.name(self.language), f"{term.meaning(self.language)}") for term in document.definitions
-        ]
+        terms = [(term.name(self.language), term.meaning(self.language)) for term in document.definitions]
+        terms.insert(0, ("", words.sections(document)))
         row = self._pairs(sheet, row, "definitions", terms)
         row = self._pairs(sheet, row, "versions", self._versions())
         row = self._pairs(sheet, row, "digests", self._digests(), self.code)

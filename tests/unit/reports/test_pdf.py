@@ -230,9 +230,3 @@ def test_a_report_of_ten_thousand_rows_is_whole() -> None:
     assert f"第 {len(reader.pages)} 页" in last
     days = re.findall(r"2026-\d\d-\d\d (?=ZQ)", "\n".join(page.extract_text() for page in reader.pages[-8:]))
     assert len(days) > 100
-
-
-def test_words_exist_in_both_languages() -> None:
-    for column in COLUMNS.values():
-        assert column.zh, column.key
-        assert column.en, column.key
