@@ -54,6 +54,9 @@ class StreetFrequency(Answer):
     passes: int
     verdict: Literal["swept", "ambiguous", "no data", "partial", "not swept"]
     settled: bool = Field(description="the day is closed; what changes it now is a restatement")
+    excuse: str = Field(
+        default="", description="kinds of the excuses that stand beside it; they change nothing of it"
+    )
     cleaned_at: list[datetime] = Field(description="the time of each cleaning")
     rule_version: str | None = Field(description="None: no pass, so nothing was computed")
     map_version: str | None
@@ -208,7 +211,9 @@ class FiguresRow(Answer):
     cleanings: int
     cleanings_certain: int = Field(description="the same without ambiguous passes")
     required: int | None
-    shortfall: int | None = Field(description="cleanings that closed days lack, surplus of others not set off")
+    shortfall: int | None = Field(
+        description="cleanings that closed days lack, surplus of others not set off"
+    )
     compliant: int | None = Field(description="closed street-days whose frequency meets the requirement")
     compliance: float | None = Field(description="their share of closed street-days, 0 to 1")
     swept_m: float
@@ -219,7 +224,9 @@ class FiguresRow(Answer):
     no_data: int | None
     partial: int | None
     not_swept: int | None
-    open: int = Field(description="street-days of days that aren't closed, so that nothing is said of them yet")
+    open: int = Field(
+        description="street-days of days that aren't closed, so that nothing is said of them yet"
+    )
     excused: int | None = Field(
         description="closed street-days that are not 'swept' and beside which an excuse stands"
     )
@@ -255,7 +262,9 @@ class WithoutCleaning(Answer):
     street_id: str
     name: str
     from_time: datetime = Field(description="the cleaning before, or where the period begins")
-    to_time: datetime = Field(description="the cleaning after, or where the period or what is known of it ends")
+    to_time: datetime = Field(
+        description="the cleaning after, or where the period or what is known of it ends"
+    )
     hours: float
     cleanings: int = Field(description="how many there were in the period")
 

@@ -6,9 +6,9 @@ moment can be shown again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal, get_args
 
 from psycopg import Connection
@@ -106,3 +106,17 @@ def excuses(
                 ORDER BY excuse_id""",  # noqa: S608 - all our own
             {"first": first, "last": last, "as_of_us": as_of_us, "streets": listed},
         ).fetchall()
+
+
+def beside(found: Iterable[Excuse], first: date, last: date) -> dict[tuple[str, date], str]:
+    """By street and service day the kinds of excuses that stand beside it, in the order of `found`."""
+    kinds: dict[tuple[str, date], str] = {}
+    for one in found:
+        day = max(one.first_day, first)
+        while day <= min(one.last_day, last):
+            known = kinds.get((one.street_id, day))
+            kinds[one.street_id, day] = ", ".join(
+                dict.fromkeys([*(known.split(", ") if known else ()), one.kind])
+            )
+            day += timedelta(days=1)
+    return kinds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from api.models import FiguresRow, FiguresTotal, UnitFiguresRow
 from api.routes.figures import figures_of, longest_of, unit_figures_of
 from api.routes.frequency import frequency
 from processing.shares import percents
-from storage.excuses import Excuse, excuses
+from storage.excuses import Excuse, beside, excuses
 from storage.queries.street_days import street_days
 from swept.errors import on_disk
 from swept.report import VERDICT_COLORS
@@ -66,17 +66,11 @@ def lines(connection: psycopg.Connection[Any], asked: Asked) -> list[Line]:
     """A row for each service day and street; of open days with the verdict as things stand, if it is asked for now."""
     context, dates = asked.context, asked.dates
     street_ids = list(asked.street_ids) or None
-    excused = excuses_of(connection, asked)
     if asked.as_of_us is None:
-        names = Line.__dataclass_fields__.keys() - {"excuse"}
-        return [
-            Line(
-                **{name: getattr(row, name) for name in names},
-                excuse=excused.get((row.street_id, row.service_day), ""),
-            )
-            for row in frequency(context, connection, dates, street_ids)
-        ]
-    found = street_days(
+        found = frequency(context, connection, dates, street_ids)
+        return [Line(**{name: getattr(row, name) for name in Line.__dataclass_fields__}) for row in found]
+    excused = excuses_of(connection, asked)
+    recorded = street_days(
         connection,
         dates.first,
         dates.last,
@@ -85,7 +79,7 @@ def lines(connection: psycopg.Connection[Any], asked: Asked) -> list[Line]:
         street_ids=street_ids,
         rows_max=ROWS_MAX + 1,
     )
-    if len(found) > ROWS_MAX:
+    if len(recorded) > ROWS_MAX:
         raise UserFault(422, f"more than {ROWS_MAX} rows", "ask for fewer days, or add them up with --each")
     return [
         Line(
@@ -105,20 +99,13 @@ def lines(connection: psycopg.Connection[Any], asked: Asked) -> list[Line]:
             cleaned_at=[moment(one) for one in row.cleaned_us],
             excuse=excused.get((row.street_id, row.service_day), ""),
         )
-        for row in found
+        for row in recorded
     ]
 
 
 def excuses_of(connection: psycopg.Connection[Any], asked: Asked) -> dict[tuple[str, date], str]:
-    """The kinds of excuses that stand beside a street and day, in the order in which they were entered."""
-    found: dict[tuple[str, date], str] = {}
-    for one in entered(connection, asked):
-        day = max(one.first_day, asked.dates.first)
-        while day <= min(one.last_day, asked.dates.last):
-            key = one.street_id, day
-            found[key] = ", ".join(dict.fromkeys([*filter(None, [found.get(key)]), one.kind]))
-            day += timedelta(days=1)
-    return found
+    """By street and day the kinds of excuses that stand beside it."""
+    return beside(entered(connection, asked), asked.dates.first, asked.dates.last)
 
 
 def entered(connection: psycopg.Connection[Any], asked: Asked) -> list[Excuse]:

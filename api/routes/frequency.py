@@ -13,6 +13,7 @@ from api.models import CorrectionInfo, FiguresVersion, StreetFrequency
 from processing.frequency import StreetDay, street_day
 from processing.silence import Ground, Seen, gaps_of_day
 from processing.verdict import Gap, Verdict, verdict
+from storage.excuses import beside, excuses
 from storage.queries.corrections import Correction
 from storage.queries.corrections import corrections as stored_corrections
 from storage.queries.frequency import NamedDay
@@ -46,8 +47,19 @@ def frequency(
     asked = list(dict.fromkeys(street_id)) if street_id else None
     stored = stored_frequency(connection, context.district.district_id, dates.first, dates.last, asked)
     closed = closed_days(connection, days)
-    rows = [_recorded(one) for one in stored if one.recorded.figures.service_day in closed and one.recorded.verdict]
+    rows = [
+        _recorded(one)
+        for one in stored
+        if one.recorded.figures.service_day in closed and one.recorded.verdict
+    ]
     rows += _open(context, connection, [day for day in days if day not in closed], asked, stored)
+    excused = beside(excuses(connection, dates.first, dates.last, street_ids=asked), dates.first, dates.last)
+    rows = [
+        row.model_copy(update={"excuse": excused[row.street_id, row.service_day]})
+        if (row.street_id, row.service_day) in excused
+        else row
+        for row in rows
+    ]
     order = {street: number for number, street in enumerate(asked or ())}
     return sorted(rows, key=lambda row: (row.service_day, order.get(row.street_id, 0), row.street_id))
 

@@ -426,6 +426,13 @@ def test_excuses_stand_beside_the_figures_and_change_none(
     assert [(one["street_id"], one["kind"], one["reason"], one["author"]) for one in told] == [
         (street_id, "rain", "a storm", "Li") for street_id in "abc"
     ]
+    daily = client.get("/frequency", params=PERIOD).json()
+    assert [(one["service_day"], one["street_id"], one["verdict"], one["excuse"]) for one in daily][:4] == [
+        ("2026-06-01", "a", "swept", "rain"),
+        ("2026-06-01", "b", "partial", "rain"),
+        ("2026-06-01", "c", "no data", "rain"),
+        ("2026-06-02", "a", "ambiguous", ""),
+    ]
     assert len(client.get("/excuses", params={**PERIOD, "withdrawn": True}).json()) == 4
     assert len(client.get("/excuses", params={**PERIOD, "as_of": "2026-06-03T00:00:00Z"}).json()) == 4
     assert client.get("/excuses", params={**PERIOD, "as_of": "2026-05-01T00:00:00Z"}).json() == []
