@@ -41,9 +41,13 @@ _DAYS = (
     "frequency_certain", "required", "coverage", "swept_m", "length_m", "passes", "verdict", "cleaned_at",
     "excuses",
 )  # fmt: skip
-_MEASURED = ("street_days", "cleanings", "cleanings_certain", "swept_km", "length_km", "coverage", "passes")
-_JUDGED = ("required", "shortfall", "compliant", "compliance", "swept", "ambiguous", "no_data", "partial",
-           "not_swept", "excused")  # fmt: skip
+_FIGURES = (
+    "street_days", "required", "cleanings", "cleanings_certain", "shortfall", "compliant", "compliance", "coverage",
+    "swept_km", "length_km", "passes", "swept", "ambiguous", "no_data", "partial", "not_swept", "excused", "open",
+)  # fmt: skip
+#: What is of whole days, and so not of a shift.
+_OF_DAYS = frozenset({"required", "shortfall", "compliant", "compliance", "swept", "ambiguous", "no_data", "partial",
+                      "not_swept", "excused"})  # fmt: skip
 _KEYS: Mapping[By, tuple[str, ...]] = {
     "street": ("street_id", "street"),
     "grade": ("grade",),
@@ -203,15 +207,9 @@ def _totals(connection: psycopg.Connection[Any], asked: Asked, answer: FiguresAn
     """A row for each stretch of time and key, and the sum of all of them."""
     assert asked.by is not None
     without = longest(connection, asked)
-    judged = _JUDGED if asked.by != "shift" else ()
-    columns = (
-        *_TIMES[each],
-        *_KEYS[asked.by],
-        *_MEASURED,
-        *judged,
-        "open",
-        *(("longest_without_h",) if without else ()),
-    )
+    figures = (name for name in _FIGURES if asked.by != "shift" or name not in _OF_DAYS)
+    gaps = ("longest_without_h",) if without else ()
+    columns = (*_TIMES[each], *_KEYS[asked.by], *figures, *gaps)
     cells = [_cells(row, each, asked.by) | {"longest_without_h": without.get(row.key)} for row in answer.rows]
     total: Mapping[str, Cell] = {} if answer.total is None else _figures(answer.total)
     return (
