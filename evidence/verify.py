@@ -270,8 +270,8 @@ def _check_figures(manifest: Manifest, parts: Mapping[str, bytes], records: Sequ
         )
     sent = sum(record.sent is not None for record in records)
     return (
-        f"street {manifest.street_id} on {manifest.service_day}: {whole['frequency']} cleanings, "
-        f"{whole['required']} required, {whole['verdict']}; recomputed from {sent} records of "
+        f"street {manifest.street_id} on {manifest.service_day}: frequency {whole['frequency']}, "
+        f"required {whole['required']}, verdict {whole['verdict']}; recomputed from {sent} records of "
         f"{len(manifest.units)} units"
     )
 

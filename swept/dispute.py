@@ -53,31 +53,15 @@ def _hold(street: str, day: str, shift: str, why: tuple[str, str]) -> None:
 
 
 def _list() -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from storage.held import held
     from swept.settings import read_settings
     from swept.wiring import store_connection
 
     with store_connection(read_settings()) as connection:
         found = held(connection)
+    for one in found:
+        shift = f", shift {one.shift_id}" if one.shift_id else ""
+        print(f"{one.held_id}: {one.street_id} on {one.service_day}{shift}, {one.author}: {one.reason}")
+        print(f"   {one.pack_bytes:,} bytes, SHA-256 {one.sha256.hex()}")
     if not found:
         print("Nothing is held.")
-        return
-    table = Table()
-    for name in ("held", "street", "day", "shift", "reason", "author", "bytes", "SHA-256"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        table.add_row(
-            str(one.held_id),
-            escape(one.street_id),
-            str(one.service_day),
-            escape(one.shift_id),
-            escape(one.reason),
-            escape(one.author),
-            f"{one.pack_bytes:,}",
-            one.sha256.hex(),
-        )
-    Console().print(table)

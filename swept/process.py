@@ -68,6 +68,7 @@ def process(
         stack.callback(worker.close)
         digests = Digests(where.store_url, where.mqtt_url, district, (log.log_id, log.partitions), key, _say)
         stack.enter_context(digests.running())
+        _say(f"process: days are signed with key {key.public_key.hex()}")
         print(f"process: {district.name}, log {log.log_id}, {log.partitions} partitions", flush=True)
         try:
             if once:

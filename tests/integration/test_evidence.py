@@ -168,7 +168,7 @@ def test_an_untouched_pack_is_equal_and_anchored_by_the_digest_from_outside(swep
         pack, RELEASE, Outside(frozenset([swept_once.digest()]), public_key=swept_once.signer.public_key)
     )
     assert found.anchor == ANCHORED, found.notes
-    assert "2 cleanings, 1 required, swept" in found.said
+    assert "frequency 2, required 1, verdict swept" in found.said
     assert verify(pack, RELEASE, Outside(by_day={"2024-05-01": swept_once.digest()})).anchor == ANCHORED
     alone = verify(pack, RELEASE, NOTHING)
     assert alone.anchor == NOT_ANCHORED
@@ -461,7 +461,7 @@ def test_of_a_street_that_was_not_swept_the_pack_holds_the_day_of_every_unit(not
     assert manifest.units == ["u1", "u4"]
     found = verify(pack, RELEASE, Outside(frozenset([not_swept.digest()])))
     assert found.anchor == ANCHORED, found.notes
-    assert "0 cleanings, 1 required, not swept" in found.said
+    assert "frequency 0, required 1, verdict not swept" in found.said
     fixes = rows(pack, part_of("fixes"))
     with psycopg.connect(not_swept.store_url) as connection:
         assert connection.execute("SELECT count(*) FROM fix").fetchone() == (len(fixes),)
@@ -580,7 +580,7 @@ def test_a_fresh_process_without_any_store_verifies_what_another_wrote(
         elsewhere, "verify", "pack.zip", "--digest", digest, "--key", swept_once.signer.public_key.hex()
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("equal: street a on 2024-05-01: 2 cleanings")
+    assert done.stdout.startswith("equal: street a on 2024-05-01: frequency 2,")
     assert "\nanchored\n" in done.stdout
     assert not (elsewhere / "home").exists()
     (elsewhere / "digests").write_text(json.dumps({"day": "2024-05-01", "digest": "0" * 64}) + "\n")
