@@ -127,7 +127,7 @@ def rows_of(parts: Mapping[str, bytes], name: str, kind: type[T]) -> list[T]:
     for number, line in enumerate(parts.get(name, b"").splitlines(), 1):
         try:
             found.append(decoder.decode(line))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise NotAPack(f"{name} line {number} can't be read: {error}") from None
     return found
 
@@ -208,5 +208,5 @@ def _manifest(content: bytes) -> Manifest:
                 f"its format is {str(told)[:40]!a}; install swept {ascii(str(release)[:40])[1:-1]}"
             )
         return msgspec.json.decode(content, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise NotAPack(f"{MANIFEST} can't be read: {error}") from None

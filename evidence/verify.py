@@ -6,6 +6,7 @@ elsewhere: from a report, from MQTT, from whoever keeps them.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ from evidence.rows import Case, Contents, TrackOf, part_of
 from evidence.signing import is_signed
 from processing.chain import Chain, DayRange, day_digest, link, payload_hash
 from processing.district_files import DistrictError, parse_district
+from processing.era import OutOfEra, checked_day
 from processing.pipeline import Core
 from processing.verdict import Verdict
 
@@ -79,8 +81,10 @@ def verify(data: bytes, release: str, outside: Outside) -> Equal:
     digests = rows_of(parts, DIGESTS, Digest)
     _check_chain(ranges, records)
     computed = _digests(manifest, ranges)
-    notes = [*_check_signatures(computed, digests, outside), *_anchors(computed, ranges, records, outside)]
-    anchor = NOT_ANCHORED if notes and any("not anchored" in note for note in notes) else ANCHORED
+    notes = _check_signatures(computed, digests, outside)
+    held, loose = _anchors(manifest, computed, ranges, records, outside)
+    notes += [f"anchored: {one}" for one in held] + [f"not anchored: {one}" for one in loose]
+    anchor = ANCHORED if held and not loose else NOT_ANCHORED
     _check_whole(manifest, ranges, records)
     if manifest.release != release:
         raise OtherRelease(
@@ -88,6 +92,9 @@ def verify(data: bytes, release: str, outside: Outside) -> Equal:
             f"(pip install swept=={manifest.release}) and verify again; records, chain and digests are in order"
         )
     said = _check_figures(manifest, parts, records)
+    notes.append(
+        f"district files {_files_digest(manifest)}: what is expected of streets and units stands in them"
+    )
     return Equal(manifest, anchor, said, tuple(notes))
 
 
@@ -182,38 +189,43 @@ def _check_signatures(
 
 
 def _anchors(
+    manifest: Manifest,
     computed: Mapping[tuple[str, str], bytes],
     ranges: Sequence[Range],
     records: Sequence[Record],
     outside: Outside,
-) -> list[str]:
-    """What the digests from outside say of each day; raises where one says otherwise."""
+) -> tuple[list[str], list[str]]:
+    """What the digests from outside anchor, and what they don't; raises where one says otherwise."""
     if not outside.digests:
-        return [
-            "not anchored: whoever had the store could have made all of it anew; give --digest from a report or MQTT"
-        ]
-    notes = []
+        anew = "whoever had the store could have made all of it anew; give --digest from a report or MQTT"
+        return [], [anew]
+    held, loose = [], []
     for (_, day), own in sorted(computed.items()):
         given = outside.by_day.get(day)
         if given is not None and given != own:
             raise Differs(f"the digest of {day} is {own.hex()}, which differs from the digest you gave")
         if given == own or own in outside.any_day:
-            notes.append(f"anchored: the digest of {day} is the one you gave")
+            held.append(f"the digest of {day} is the one you gave")
         else:
-            notes.append(f"not anchored: records of {day}, digest {own.hex()}")
+            loose.append(f"records of {day}, digest {own.hex()}")
     if outside.any_day - set(computed.values()):
-        shown = (
-            ", ".join(f"{own.hex()} ({day})" for (_, day), own in sorted(computed.items()))
-            or "none, no day is closed"
-        )
+        found = [f"{own.hex()} ({day})" for (_, day), own in sorted(computed.items())]
+        shown = ", ".join(found) or "none, no day is closed"
         raise Differs(f"the pack's digest is {shown}, which differs from the digest you gave")
+    day = manifest.service_day.isoformat()
+    if manifest.whole_day and day not in {its_day for _, its_day in computed}:
+        if day in outside.by_day:
+            raise Differs(
+                f"{RANGES}: there is a digest of {day}, and the records that it covers were left out"
+            )
+        loose.append(f"no closed stretch of {day} itself is shown")
     if any(one.told and not one.service_day for one in ranges):
-        notes.append("not anchored: records of a day that was not closed yet")
+        loose.append("records of a day that was not closed yet")
     stretches = [one for one in ranges if one.told]
-    loose = sum(not _is_chained(record, stretches) for record in records)
-    if loose:
-        notes.append(f"not anchored: {loose} records from before the chain began")
-    return notes
+    unchained = sum(not _is_chained(record, stretches) for record in records)
+    if unchained:
+        loose.append(f"{unchained} records from before the chain began")
+    return held, loose
 
 
 def _is_chained(record: Record, stretches: Iterable[Range]) -> bool:
@@ -249,18 +261,27 @@ def _check_figures(manifest: Manifest, parts: Mapping[str, bytes], records: Sequ
         district = parse_district(files)
     except DistrictError as error:
         raise Differs(f"{DISTRICT}: {error.problems[0]}") from None
+    except (RecursionError, ValueError) as error:
+        raise Differs(f"{DISTRICT}: it can't be read: {error}") from None
     digest = district.rules.digest()
     if (district.map_version, digest) != (manifest.map_version, manifest.rule_version.rpartition("+")[2]):
         raise Differs(
             f"{DISTRICT}: its map is {district.map_version} and its rules {digest}, the figures were made with "
             f"map {manifest.map_version} and rules {manifest.rule_version}"
         )
-    core = Core(district)
+    try:
+        checked_day(manifest.service_day)
+        core = Core(district)
+    except (OutOfEra, ArithmeticError, LookupError, ValueError) as error:
+        raise Differs(f"nothing can be computed from it: {error}") from None
     _check_names(manifest, core, records)
     case = Case(manifest.street_id, manifest.service_day, manifest.shift_id)
     question = Question(core, case, whole_day=manifest.whole_day, now_us=manifest.now_us)
     listed = rows_of(parts, part_of("tracks"), TrackOf)
-    found = recompute(question, records, listed)
+    try:
+        found = recompute(question, records, listed)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise Differs(f"nothing can be computed from it: {error!r}") from None
     _check_listed(found, listed)
     _compare(parts, found)
     whole = found.figures[0]
@@ -276,9 +297,19 @@ def _check_figures(manifest: Manifest, parts: Mapping[str, bytes], records: Sequ
     )
 
 
+def _files_digest(manifest: Manifest) -> str:
+    """SHA-256 over the lines 'SHA-256  name' of the district's files, as sha256sum prints them."""
+    listed = sorted((name, part.sha256) for name, part in manifest.parts.items() if name.startswith(DISTRICT))
+    text = "".join(f"{digest}  {name}\n" for name, digest in listed)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _check_names(manifest: Manifest, core: Core, records: Iterable[Record]) -> None:
     if core.district.district_id != manifest.district_id or manifest.street_id not in core.streets:
         raise Differs(f"{DISTRICT}: it has no street {manifest.street_id} of district {manifest.district_id}")
+    name = core.streets[manifest.street_id].name
+    if manifest.street_name != name:
+        raise Differs(f"manifest.json: the street is called {name!a}, not {manifest.street_name[:80]!a}")
     shifts = {"", *(shift.shift_id for shift in core.district.shifts)}
     if manifest.shift_id not in shifts:
         raise Differs(f"{DISTRICT}: it has no shift {manifest.shift_id}")

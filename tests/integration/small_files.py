@@ -62,10 +62,12 @@ class Town:
 
     required: tuple[tuple[str, int], ...] = ()
     roster: tuple[str, ...] = ("u1",)
+    shifts: bool = True
 
     @property
     def files(self) -> dict[str, bytes]:
-        return files(dict(self.required), self.roster)
+        found = files(dict(self.required), self.roster)
+        return found if self.shifts else {name: text for name, text in found.items() if name != "shifts.toml"}
 
     @property
     def core(self) -> Core:

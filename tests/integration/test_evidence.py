@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,7 @@ from evidence.rows import Case, part_of
 from evidence.signing import Signer, new_key
 from evidence.verify import ANCHORED, NOT_ANCHORED, Differs, Equal, OtherRelease, Outside, verify
 from processing.chain import Chain, DayRange, day_digest, link, payload_hash
+from processing.datum import wgs84_to_gcj02
 from processing.service_day import day_start_us
 from streams.log import Envelope
 from streams.ticks import ticks
@@ -477,6 +479,77 @@ def test_a_unit_that_was_left_out_of_a_street_that_was_not_swept_is_missed(not_s
     partly = write(msgspec.structs.replace(manifest, whole_day=False), parts)
     with pytest.raises(Differs, match=r"computed/|the pack lacks the day"):
         verify(partly, RELEASE, NOTHING)
+
+
+def test_a_pack_that_shows_none_of_the_days_records_is_not_anchored_by_its_digest(store_url: str) -> None:
+    here = world(store_url, Town(), ticks("test", 2, START_US))
+    manifest, parts = read(here.pack("a"))
+    empty = write(manifest, parts | {RANGES: b"", RECORDS: b"", DIGESTS: b""})
+    assert verify(empty, RELEASE, NOTHING).anchor == NOT_ANCHORED
+    with pytest.raises(Differs, match="differs from the digest you gave"):
+        verify(empty, RELEASE, Outside(frozenset([here.digest()])))
+    with pytest.raises(Differs, match="the records that it covers were left out"):
+        verify(empty, RELEASE, Outside(by_day={"2024-05-01": here.digest()}))
+    assert verify(empty, RELEASE, Outside(by_day={"2024-05-02": here.digest()})).anchor == NOT_ANCHORED
+
+
+def test_a_partition_whose_records_were_left_out_is_missed(not_swept: World) -> None:
+    manifest, parts = read(not_swept.pack("a"))
+    ranges = rows_of(parts, RANGES, Range)
+    hidden = [msgspec.structs.replace(one, told=one.partition == 0) for one in ranges]
+    records = [record for record in rows_of(parts, RECORDS, Record) if record.partition == 0]
+    without = write(manifest, parts | {RANGES: lines(hidden), RECORDS: lines(records)})
+    with pytest.raises(Differs, match="the records of partition 1 were left out"):
+        verify(without, RELEASE, NOTHING)
+
+
+@pytest.mark.parametrize("without_shifts", [Town(roster=()), Town(shifts=False)])
+def test_where_nobody_is_rostered_those_who_reported_are_judged_also_over_midnight(
+    store_url: str, without_shifts: Town
+) -> None:
+    evening = on_the_avenue("u1", NEXT_US - 26 * HOUR_US, NEXT_US - 23 * HOUR_US)
+    morning = on_the_avenue("u1", NEXT_US - 18 * HOUR_US, NEXT_US - 17 * HOUR_US)
+    night = on_the_avenue("u2", NEXT_US - 2 * HOUR_US, NEXT_US + 2 * HOUR_US)
+    here = world(store_url, without_shifts, [*evening, *morning, *night])
+    found = verify(here.pack("a"), RELEASE, NOTHING)
+    assert "frequency 0, required 1" in found.said
+    assert found.manifest.units == ["u1", "u2"]
+
+
+def test_a_track_in_a_wrong_datum_is_a_silence_that_is_proven(store_url: str) -> None:
+    drove = on_the_avenue("u1", START_US - 60_000_000, START_US + 8 * HOUR_US + 60_000_000)
+    round_trip_in_gcj = drive(START_US + 9 * HOUR_US, ROUND_M)
+    for fix in round_trip_in_gcj:
+        fix["lon"], fix["lat"] = wgs84_to_gcj02(fix["lon"], fix["lat"])
+    here = world(store_url, Town(), [*drove, *live("u1", round_trip_in_gcj)])
+    pack = here.pack("a")
+    assert "verdict not swept" in verify(pack, RELEASE, NOTHING).said
+    assert [row["suspected_datum"] for row in rows(pack, part_of("tracks")) if row["suspected_datum"]] == [
+        "GCJ-02"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_done_to_a_pack_the_answer_is_one_line(not_swept: World, seed: int) -> None:
+    manifest, parts = read(not_swept.pack("a"))
+    rng = random.Random(seed)
+    numbers = [b"9" * 19, b"9" * 40, b"-1", b"0", b"1e400", b"null", b'"x"', b"[]", b"4611686018427387903"]
+    for _ in range(25):
+        name = rng.choice(sorted(name for name, content in parts.items() if content))
+        content = bytearray(parts[name])
+        found = list(re.finditer(rb"-?\d+", bytes(content)))
+        if found and rng.random() < 0.6:
+            hit = rng.choice(found[:2_000])
+            content[hit.start() : hit.end()] = rng.choice(numbers)
+        else:
+            place = rng.randrange(len(content))
+            del content[place : place + rng.randrange(1, 100)]
+        try:
+            verify(write(manifest, parts | {name: bytes(content)}), RELEASE, NOTHING)
+        except (Differs, NotAPack, OtherRelease) as error:
+            assert "\n" not in str(error), f"seed {seed}"  # noqa: PT017
+        else:
+            assert name.startswith("district/"), f"seed {seed}: a change of {name} was not found"
 
 
 def test_a_silence_that_is_long_enough_says_no_data_and_is_in_the_pack(store_url: str) -> None:
