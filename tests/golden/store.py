@@ -133,30 +133,26 @@ def write_unit_days(connection: Connection[Any], given: Sequence[slow.UnitDay]) 
             last_fix_us=one.last_us,
             working_s=one.working_s,
             driven_m=one.driven_m,
-            gaps=gap_rows(one),
             working_m=one.working_m,
+            gaps=gap_rows(one),
             hours=(),
         )
         for one in given
     ]
     writer.unit_days(connection, [], days, [], Versions(RULE_VERSION, ""))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE unit_day SET working_m = %s WHERE unit_id = %s AND service_day = %s",
-            [(one.working_m, one.unit, one.day) for one in given],
-        )
-        cursor.execute("INSERT INTO log_number (log_id) VALUES ('golden')")
-        ends = [
-            (one.unit, us, *(round(degrees * 1e7) for degrees in lonlat(place)))
-            for one in given
-            for us, place in ((one.first_us, one.first_m), (one.last_us, one.last_m))
-        ]
-        cursor.executemany(
-            """INSERT INTO fix (unit_id, fix_time_us, lon_e7, lat_e7, received_us, log_offset, kind, log_number,
-                                partition, element, historical)
-               VALUES (%s, %s, %s, %s, 0, 0, 0, (SELECT min(number) FROM log_number), 0, 0, false)""",
-            ends,
-        )
+    connection.execute("INSERT INTO log_number (log_id) VALUES ('golden')")
+    ends = [
+        (one.unit, us, *(round(degrees * 1e7) for degrees in lonlat(place)))
+        for one in given
+        for us, place in ((one.first_us, one.first_m), (one.last_us, one.last_m))
+    ]
+    connection.execute(
+        """INSERT INTO fix (unit_id, fix_time_us, lon_e7, lat_e7, received_us, log_offset, kind, log_number,
+                            partition, element, historical)
+           SELECT given.*, 0, 0, 0, number, 0, 0, false
+           FROM unnest(%s::text[], %s::bigint[], %s::integer[], %s::integer[]) AS given, log_number""",
+        tuple(list(column) for column in zip(*ends, strict=True)),
+    )
 
 
 def write_excuses(connection: Connection[Any]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -29,12 +28,9 @@ AS_OF_US = (store.CLOSED_US, None)
 @pytest.fixture(scope="module")
 def recorded(server_url: str, template: str) -> Iterator[psycopg.Connection[Any]]:
     """A store that holds the year."""
-    with database(server_url, template) as url, psycopg.connect(url, autocommit=True) as connection:
+    with _database(server_url, template) as url, psycopg.connect(url, autocommit=True) as connection:
         store.fill(connection, answers.golden(), answers.late())
         yield connection
-
-
-database: Callable[[str, str], Any] = contextmanager(_database.__wrapped__)  # type: ignore[attr-defined]
 
 
 def record(as_of_us: int | None) -> list[questions.StreetDay]:
