@@ -79,7 +79,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM swept_versions(first, last, as_of_us) AS v
     JOIN district_street AS s ON s.version = v.district_version AND s.street_id = v.street_id
         AND s.work = v.work AND (of_district IS NULL OR s.district_id = of_district)
-    -- An array, since the planner would take a join for a small one and run through the days for each row.
+    -- Days are given as arrays, here and below: a join would be taken for a small one and run for each row.
     WHERE v.service_day = ANY (ARRAY(
         SELECT closed_day.service_day FROM closed_day
         WHERE closed_day.service_day BETWEEN first AND last AND (as_of_us IS NULL OR closed_us <= as_of_us)))
@@ -93,6 +93,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         AND (of_district IS NULL OR s.district_id = of_district)
     LEFT JOIN swept_versions(first, last, as_of_us) AS v ON v.street_id = s.street_id
         AND v.service_day = o.service_day AND v.work = s.work AND v.shift_id = ''
+        AND v.service_day = ANY (ARRAY(SELECT service_day FROM swept_open_days(first, last, as_of_us)))
     UNION ALL
     SELECT s.street_id, o.service_day, v.shift_id, s.work, true, frequency, frequency_certain, swept_mm,
            swept_certain_mm, s.length_mm, cleaned_us, passes, v.required, NULL, v.version, cause, known_us,
@@ -102,6 +103,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         AND (of_district IS NULL OR s.district_id = of_district)
     JOIN swept_versions(first, last, as_of_us) AS v ON v.street_id = s.street_id
         AND v.service_day = o.service_day AND v.work = s.work AND v.shift_id <> ''
+        AND v.service_day = ANY (ARRAY(SELECT service_day FROM swept_open_days(first, last, as_of_us)))
 $$;
 
 -- True, or an error that tells what is known.
