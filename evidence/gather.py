@@ -19,6 +19,7 @@ from evidence.pack import (
     FORMAT,
     RANGES,
     RECORDS,
+    UNPACKED_BYTES_MAX,
     Digest,
     Manifest,
     Part,
@@ -136,17 +137,32 @@ class _Found:
         """Whether the street falls short of what it requires, so that silence matters."""
         return self.figures[""][2] not in {Verdict.SWEPT, Verdict.AMBIGUOUS}
 
-    def _tracks(self) -> list[TrackOf]:
+    def _tracks(self) -> list[queries.TrackRow]:
         touching = {(one.unit_id, one.track_start_us) for one in self.passes}
         day_us, seen_us = self._question.day_us, self._question.seen_us
         rows = queries.tracks(self._connection, min(day_us[0], seen_us[0]) - 86_400_000_000, seen_us[1])
         units = self._question.core.units
         return [
-            TrackOf(*row)
+            row
             for row in rows
             if (row.unit_id, row.start_us) in touching
             or (self._question.whole_day and row.end_us >= seen_us[0] and row.unit_id in units)
         ]
+
+    def _check_versions(self, versioned: Versioned) -> None:
+        """One release, map and set of rules made all of it, or one computation can't make it again."""
+        day = self._question.case.service_day
+        made_by = versioned.rule_version, versioned.core.district.map_version
+        for row in self.tracks:
+            if (row.rule_version, row.map_version) != made_by:
+                since = service_day(
+                    row.start_us, versioned.core.rules.day_start_s, versioned.core.rules.timezone
+                )
+                raise NoEvidence(
+                    f"a track of unit {row.unit_id} was computed by {row.rule_version} on map {row.map_version}, the "
+                    f"figures by {made_by[0]} on map {made_by[1]}; run swept reprocess --from {since} --to {day}, "
+                    "which keeps what they were"
+                )
 
     def _gaps(self) -> list[Gap]:
         core, case = self._question.core, self._question.case
@@ -163,12 +179,14 @@ class _Found:
         return gaps.get(core.streets[case.street_id].work, [])
 
     def pack(self, versioned: Versioned) -> bytes:
+        self._check_versions(versioned)
         question = self._question
         case, core = question.case, question.core
         reports = list(self._reports())
         told = self._ranges([at for _, at in reports])
         units = self._units(told)
-        rows = contents(question, reports, self.tracks, self.passes, self.gaps, self.figures)
+        tracks = [TrackOf(*row[:5]) for row in self.tracks]
+        rows = contents(question, reports, tracks, self.passes, self.gaps, self.figures)
         manifest = Manifest(
             format=FORMAT,
             release=versioned.rule_version.rpartition("+")[0],
@@ -190,6 +208,11 @@ class _Found:
         parts[RECORDS] = lines(list(self._records(told, units, {at for _, at in reports})))
         parts[RANGES] = lines(self._range_rows(told))
         parts[DIGESTS] = lines(self._digests(told))
+        total = sum(map(len, parts.values()))
+        if total > UNPACKED_BYTES_MAX:
+            raise NoEvidence(
+                f"the pack would unpack to {total >> 20} MiB, {UNPACKED_BYTES_MAX >> 20} at most are read"
+            )
         return write(manifest, parts)
 
     def _reports(self) -> Iterator[Placed]:

@@ -22,6 +22,8 @@ class TrackRow(NamedTuple):
     end_us: int
     fixes: int
     suspected_datum: str | None
+    rule_version: str
+    map_version: str
 
     @property
     def suspect(self) -> Suspect | None:
@@ -36,7 +38,7 @@ def tracks(connection: Connection[Any], from_us: int, to_us: int) -> list[TrackR
     # A track is a day long at most, which bounds where one that reaches in can start.
     with connection.cursor(row_factory=class_row(TrackRow)) as cursor:
         return cursor.execute(
-            """SELECT unit_id, start_us, end_us, fixes, suspected_datum FROM track
+            """SELECT unit_id, start_us, end_us, fixes, suspected_datum, rule_version, map_version FROM track
                WHERE start_us >= %s - 2 * 86400000000::bigint AND start_us < %s AND end_us >= %s
                ORDER BY unit_id, start_us""",
             (from_us, to_us, from_us),

@@ -12,7 +12,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from processing.chain import Chain, DayRange, day_digest, link, payload_hash
 from processing.datum import wgs84_to_gcj02
 from processing.service_day import day_start_us
 from streams.log import Envelope
+from streams.reprocess import Reprocess
 from streams.ticks import ticks
 from streams.worker import Bounds, Worker
 from swept.digests import Digests
@@ -610,6 +611,23 @@ def test_equipment_on_its_own_topic_and_the_day_befores_sweep_are_part_of_the_ev
         row["decision"] for row in rows(pack, part_of("decisions")) if row["subject"].startswith("pass")
     ]
     assert decided == ["just swept", "counts"]
+
+
+def test_figures_restated_on_another_map_are_proven_by_that_map(store_url: str) -> None:
+    over_midnight = live("u1", drive(NEXT_US - 24 * HOUR_US - 200_000_000, ROUND_M))
+    here = world(store_url, Town(), [*over_midnight, *round_trip("u1", "u3")])
+    asked = Town(required=(("a", 5), ("c", 2)))
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        cores = asked.load(connection)
+        at_us = NEXT_US + 30 * HOUR_US
+        Reprocess(cores, 2, "a better map", at_us).run(connection, [DAY])
+        with pytest.raises(NoEvidence, match="run swept reprocess --from 2024-04-30 --to 2024-05-01"):
+            here.pack("a")
+        Reprocess(cores, 2, "a better map", at_us).run(connection, [DAY - timedelta(days=1), DAY])
+    found = verify(here.pack("a"), RELEASE, NOTHING)
+    assert found.manifest.district_version == 2
+    assert found.manifest.map_version == asked.core.district.map_version
+    assert "required 5" in found.said
 
 
 def test_unknown_streets_and_shifts_and_trimmed_logs_are_told(swept_once: World) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
+import sys
 import zipfile
 import zlib
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +140,23 @@ def test_what_is_no_key_is_told(text: bytes) -> None:
         public_key_of(text)
     with pytest.raises(NotAKey, match="no private key"):
         Signer(text)
+
+
+def test_who_verifies_needs_no_store_no_network_and_no_file() -> None:
+    folder = Path(__file__).parents[2] / "evidence"
+    allowed = {"evidence", "processing", "msgspec", "cryptography", *sys.stdlib_module_names}
+    forbidden = {"os", "socket", "pathlib", "tempfile", "subprocess", "random", "time", "sqlite3"}
+    pure = [path for path in sorted(folder.glob("*.py")) if path.name != "gather.py"]
+    assert len(pure) > 5
+    for path in pure:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        }
+        names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        roots = {name.split(".")[0] for name in names}
+        assert roots <= allowed - forbidden, path
+        assert "evidence.gather" not in names, path
+        assert not any(
+            isinstance(node, ast.Name) and node.id in {"open", "print"} for node in ast.walk(tree)
+        ), path
