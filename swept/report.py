@@ -96,9 +96,7 @@ def report(
     on which none did, [cyan]gap[/cyan] the longest time without a cleaning.
     """
     from processing.pipeline import Core
-    from swept import report_tables
     from swept.process import current_district
-    from swept.report_document import document, write_document
     from swept.settings import read_settings
     from swept.wiring import store_connection
 
@@ -117,13 +115,23 @@ def report(
         )
         with _faults():
             context.asked_streets(connection, asked.street_ids)
-            if out is not None:
-                write_document(out, document(connection, asked, language))
-                print(f"{out} is written.")
-            elif csv is not None:
-                print(f"{report_tables.write(csv, connection, asked):,} rows in {csv}.")
-            else:
-                report_tables.show(connection, asked)
+            _deliver(connection, asked, csv, out, language)
+
+
+def _deliver(
+    connection: psycopg.Connection[Any], asked: Asked, csv: Path | None, out: Path | None, language: Language
+) -> None:
+    """Write the file that is wanted, or print the table."""
+    from swept.report_document import document, write_document
+    from swept.report_tables import show, write
+
+    if out is not None:
+        write_document(out, document(connection, asked, language))
+        print(f"{out} is written.")
+    elif csv is not None:
+        print(f"{write(csv, connection, asked):,} rows in {csv}.")
+    else:
+        show(connection, asked)
 
 
 def _period(

@@ -25,7 +25,7 @@ from reports.document import (
 from storage.chain import Signed, signed_days
 from storage.queries.figures import By, Each
 from storage.queries.figures import figures as stored_figures
-from storage.queries.made_by import StreetLine, map_spans, rule_spans, street_lines
+from storage.queries.made_by import StreetLine, VersionSpan, map_spans, rule_spans, street_lines
 from storage.queries.status import positions
 from storage.queries.street_days import StreetDayRow, street_days
 from swept.errors import UserError, on_disk
@@ -109,7 +109,6 @@ def document(connection: psycopg.Connection[Any], asked: Asked, language: Langua
     lines = street_lines(
         connection, dates.first, dates.last, **of_record, street_ids=asked.street_ids or None
     )
-    names = {one.street_id: one.name for one in lines}
     return Document(
         district=district.name,
         language=language,
@@ -128,31 +127,10 @@ def document(connection: psycopg.Connection[Any], asked: Asked, language: Langua
         street_days=total.street_days if total else 0,
         open_days=total.open if total else 0,
         streets=tuple(_map(connection, asked, lines)),
-        excuses=tuple(
-            ExcuseNote(
-                street_id=one.street_id,
-                street=names.get(one.street_id, ""),
-                first_day=one.first_day,
-                last_day=one.last_day,
-                kind=one.kind,
-                reason=one.reason,
-                author=one.author,
-            )
-            for one in entered(connection, asked)
-        ),
-        units=tuple(
-            UnitWork(one.unit_id, one.name, one.driven_km, one.working_km, one.working_h)
-            for one in unit_figures_of(context, connection, dates, "period")
-            if one.working_km is not None
-        ),
-        rule_versions=tuple(
-            VersionUse(one.version, one.first_day, one.last_day, one.days)
-            for one in rule_spans(connection, dates.first, dates.last, **of_record)
-        ),
-        map_versions=tuple(
-            VersionUse(one.version, one.first_day, one.last_day, one.days)
-            for one in map_spans(connection, dates.first, dates.last, **of_record)
-        ),
+        excuses=tuple(_excuses(connection, asked, {one.street_id: one.name for one in lines})),
+        units=tuple(_units(connection, asked)),
+        rule_versions=_uses(rule_spans(connection, dates.first, dates.last, **of_record)),
+        map_versions=_uses(map_spans(connection, dates.first, dates.last, **of_record)),
         digests=tuple(DayDigest(one.service_day, one.digest.hex()) for one in signed),
         public_key=signed[-1].public_key.hex() if signed else "",
         scope=", ".join(asked.street_ids),
@@ -273,6 +251,35 @@ def _map(
             cleanings=row.cleanings if row else None,
             required=row.required if row else None,
         )
+
+
+def _excuses(
+    connection: psycopg.Connection[Any], asked: Asked, names: Mapping[str, str]
+) -> Iterator[ExcuseNote]:
+    """The excuses that stand beside what is asked."""
+    for one in entered(connection, asked):
+        yield ExcuseNote(
+            street_id=one.street_id,
+            street=names.get(one.street_id, ""),
+            first_day=one.first_day,
+            last_day=one.last_day,
+            kind=one.kind,
+            reason=one.reason,
+            author=one.author,
+        )
+
+
+def _units(connection: psycopg.Connection[Any], asked: Asked) -> Iterator[UnitWork]:
+    """What each unit drove; it is of the whole district, and as known now."""
+    if asked.street_ids or asked.as_of_us is not None:
+        return
+    for one in unit_figures_of(asked.context, connection, asked.dates, "period"):
+        if one.working_km is not None:
+            yield UnitWork(one.unit_id, one.name, one.driven_km, one.working_km, one.working_h)
+
+
+def _uses(spans: Iterable[VersionSpan]) -> tuple[VersionUse, ...]:
+    return tuple(VersionUse(one.version, one.first_day, one.last_day, one.days) for one in spans)
 
 
 def _signed(connection: psycopg.Connection[Any], asked: Asked) -> list[Signed]:

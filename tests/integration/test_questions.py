@@ -321,6 +321,32 @@ def test_the_api_gives_the_same_figures(client: httpx.Client, record: psycopg.Co
     assert answer["total"]["name"] == "Test"
 
 
+def test_a_day_of_a_street_is_the_same_in_every_answer(client: httpx.Client) -> None:
+    def key(row: dict[str, Any], *names: str) -> tuple[Any, ...]:
+        return tuple(row[name] for name in names)
+
+    daily = client.get("/frequency", params=PERIOD).json()
+    added = client.get("/figures", params={**PERIOD, "each": "day", "by": "street"}).json()["rows"]
+    words = {"swept": "swept", "ambiguous": "ambiguous", "no data": "no_data", "partial": "partial",
+             "not swept": "not_swept"}  # fmt: skip
+    assert [
+        (*key(row, "service_day", "street_id", "name", "frequency", "required", "coverage", "passes"), 1)
+        for row in daily
+    ] == [
+        (
+            *key(row, "bucket_first", "key", "name", "cleanings", "required", "coverage", "passes"),
+            row[words[said["verdict"]]],
+        )
+        for row, said in zip(added, daily, strict=True)
+    ]
+    for street_id in "abc":
+        times = [
+            one["cleaned_at"]
+            for one in client.get("/cleanings", params={**PERIOD, "street_id": street_id}).json()
+        ]
+        assert times == [at for row in daily if row["street_id"] == street_id for at in row["cleaned_at"]]
+
+
 def test_the_api_answers_as_of_a_moment_with_a_zone(client: httpx.Client) -> None:
     then = client.get(
         "/figures", params={**PERIOD, "by": "district", "as_of": "2026-06-04T23:00:00+08:00"}
