@@ -92,8 +92,8 @@ def report(
     was silent for long enough), partial and not swept; it is settled when the day is closed, and until
     then tells how things stand. Excuses stand beside the figures and change none of them.
 
-    Of totals, [cyan]short[/cyan] is the number of cleanings that lack, [cyan]met[/cyan] the share of street-days
-    on which none did, [cyan]gap[/cyan] the longest time without a cleaning.
+    In totals [cyan]short[/cyan] counts the cleanings that are missing, [cyan]met[/cyan] is the share of street-days
+    that met their requirement, [cyan]gap[/cyan] the longest time without a cleaning.
     """
     from processing.pipeline import Core
     from swept.process import current_district

@@ -145,28 +145,33 @@ def longest(connection: psycopg.Connection[Any], asked: Asked) -> Mapping[str, f
 def _days_table(rows: Sequence[Line], asked: Asked) -> Table:
     dates, several = asked.dates, asked.dates.first < asked.dates.last
     doubtful = any(row.frequency_certain != row.frequency for row in rows)
-    excused, timed = any(row.excuse for row in rows), bool(asked.street_ids)
+    excused, timed, one_street = (
+        any(row.excuse for row in rows),
+        bool(asked.street_ids),
+        len(asked.street_ids) == 1,
+    )
     still_open = any(not row.settled for row in rows)
-    day = f"{dates.first}, so far" if still_open else f"{dates.first}"
+    of_street = [f"{rows[-1].street_id} {rows[-1].name}"] if one_street and rows else []
+    of_day = [] if several else [f"{dates.first}, so far" if still_open else f"{dates.first}"]
     caption = "* still open, as things stand" if several and still_open else None
-    table = Table(title=_title(asked, "" if several else day), caption=caption)
+    table = Table(title=_title(asked, escape(", ".join((*of_street, *of_day)))), caption=caption)
     if several:
         table.add_column("day", no_wrap=True)
-    table.add_column("street", no_wrap=True)
-    table.add_column("name", overflow="fold")
+    if not one_street:
+        table.add_column("street", no_wrap=True)
+        table.add_column("name", overflow="fold")
     for name in ("cleanings", *(("certain",) if doubtful else ()), "coverage"):
         table.add_column(name, justify="right", no_wrap=True)
     if timed:
-        table.add_column("cleaned at", overflow="fold")
+        table.add_column("cleaned at", overflow="fold", min_width=5)
     table.add_column("verdict", no_wrap=True)
     if excused:
-        table.add_column("excuse", overflow="fold")
+        table.add_column("excuse", overflow="fold", min_width=6)
     zone = ZoneInfo(asked.context.district.rules.timezone)
     for row in rows:
         cells = [
             *((f"{row.service_day}{'' if row.settled else '*'}",) if several else ()),
-            escape(row.street_id),
-            escape(row.name),
+            *(() if one_street else (escape(row.street_id), escape(row.name))),
             f"{row.frequency} of {row.required}",
             *((str(row.frequency_certain),) if doubtful else ()),
             f"{row.coverage:.1%}",
