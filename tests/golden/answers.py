@@ -12,16 +12,18 @@ from tests.golden import slow, year
 from tests.golden.questions import StreetDay
 
 SEED = 4
-#: Street, first and last day, and whether it was withdrawn.
+#: When the year was written, when its days were closed, when late reports came.
+LOADED_US, CLOSED_US, LATE_US = (slow.clock_us(date(2026, 1, day), 0, year.ZONE) for day in (7, 8, 9))
+#: Street, first and last day, when it was entered, and when withdrawn.
 EXCUSES = (
-    ("s01", date(2025, 3, 3), date(2025, 3, 28), False),
-    ("s06", date(2025, 6, 1), date(2025, 9, 30), False),
-    ("s06", date(2025, 9, 15), date(2025, 10, 15), False),
-    ("s11", date(2025, 1, 1), date(2025, 12, 31), True),
-    ("s04", date(2025, 12, 20), date(2026, 1, 20), False),
+    ("s01", date(2025, 3, 3), date(2025, 3, 28), LOADED_US, None),
+    ("s06", date(2025, 6, 1), date(2025, 9, 30), LOADED_US, None),
+    ("s06", date(2025, 9, 15), date(2025, 10, 15), LOADED_US, None),
+    ("s11", date(2025, 1, 1), date(2025, 12, 31), LOADED_US, CLOSED_US),
+    ("s04", date(2025, 12, 20), date(2026, 1, 20), LOADED_US, None),
+    ("s07", date(2025, 2, 1), date(2025, 2, 28), LATE_US, None),
+    ("s08", date(2025, 8, 1), date(2025, 8, 31), LOADED_US, LATE_US),
 )
-
-
 #: The year and some open days about it, of which nothing is known.
 DAYS = year.days(date(2024, 12, 29), date(2026, 1, 5))
 
@@ -116,14 +118,17 @@ def record(*, without_late: bool = False) -> Sequence[StreetDay]:
                 for one in year.SHIFTS
             ),
             slow.verdict(street, whole, silences()[day]) if year.FIRST <= day < year.OPEN_FROM else None,
-            excused(street.street_id, day),
+            excused(street.street_id, day, CLOSED_US if without_late else LATE_US),
         )
         for day in DAYS
         for street in year.streets(day)
     ]
 
 
-def excused(street_id: str, day: date) -> bool:
+def excused(street_id: str, day: date, as_of_us: int) -> bool:
     return any(
-        street_id == street and first <= day <= last for street, first, last, gone in EXCUSES if not gone
+        street_id == street
+        and first <= day <= last
+        and entered_us <= as_of_us < (withdrawn_us or slow.END_US)
+        for street, first, last, entered_us, withdrawn_us in EXCUSES
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -99,6 +101,21 @@ def row(parts: Sequence[tuple[StreetDay, str, Figures]], *, whole: bool) -> tupl
         excused if whole else None,
         sum(figures.passes for _, _, figures in parts),
     )
+
+
+def shares(counts: Mapping[str, int]) -> dict[str, int]:
+    """Whole percents that add up to 100; of nothing there are none.
+
+    What is left goes to the largest remainders, of equal ones to the first.
+    """
+    total = sum(counts.values())
+    if not total:
+        return {}
+    percents = {word: Fraction(100 * count, total) for word, count in counts.items()}
+    whole = {word: math.floor(share) for word, share in percents.items()}
+    for word in sorted(percents, key=lambda word: whole[word] - percents[word])[: 100 - sum(whole.values())]:
+        whole[word] += 1
+    return whole
 
 
 def cleanings(

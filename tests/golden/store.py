@@ -24,7 +24,6 @@ from tests.golden import answers, slow, translate, year
 
 DISTRICT = "golden"
 PROJECTION = LocalProjection(13.4, 52.5)
-LOADED_US, CLOSED_US, LATE_US = (slow.clock_us(date(2026, 1, day), 0, year.ZONE) for day in (1, 2, 3))
 RULE_VERSION = "golden rules"
 
 
@@ -103,7 +102,7 @@ def write_districts(connection: Connection[Any]) -> Cores:
         parsed = parse_district(files(streets))
         assert projection_of(parsed) == PROJECTION
         version, _ = district.save(connection, parsed, files(streets), RULE_VERSION)
-        district.put_in_force(connection, DISTRICT, version, first_day, LOADED_US)
+        district.put_in_force(connection, DISTRICT, version, first_day, answers.LOADED_US)
         dated.append(Dated(Core(parsed), Versions(RULE_VERSION, parsed.map_version), version))
     cores = Cores(dated[-1], lambda _: RULE_VERSION)
     cores.reread(connection)
@@ -162,8 +161,8 @@ def write_excuses(connection: Connection[Any]) -> None:
                                    withdrawn_us)
                VALUES (%s, %s, %s, 'parked cars', 'parked cars', 'golden', %s, %s, %s)""",
             [
-                (street, first, last, LOADED_US, *(("golden", LOADED_US) if withdrawn else (None, None)))
-                for street, first, last, withdrawn in answers.EXCUSES
+                (*excuse, None if withdrawn_us is None else "golden", withdrawn_us)
+                for *excuse, withdrawn_us in answers.EXCUSES
             ],
         )
 
@@ -176,12 +175,12 @@ def fill(connection: Connection[Any], given: year.Year, late: Sequence[slow.Pass
     with connection.transaction():
         gone = set(late)
         touched = write_passes(connection, figures, [one for one in given.passes if one not in gone])
-        figures.restate(connection, touched, Causes("reports"), LOADED_US)
+        figures.restate(connection, touched, Causes("reports"), answers.LOADED_US)
     for day in given.days:
         if day < year.OPEN_FROM:
             with connection.transaction():
-                assert figures.close(connection, day, CLOSED_US)
+                assert figures.close(connection, day, answers.CLOSED_US)
     with connection.transaction():
         touched = write_passes(connection, figures, late)
-        figures.restate(connection, touched, Causes("late report"), LATE_US)
+        figures.restate(connection, touched, Causes("late report"), answers.LATE_US)
     connection.execute("ANALYZE")

@@ -22,7 +22,7 @@ PERIODS = (
 EACH = ("day", "week", "month", "period")
 BY = ("street", "grade", "subdistrict", "contractor", "district", "shift")
 #: As of a moment between the closing of days and the late reports, and now.
-AS_OF_US = (store.CLOSED_US, None)
+AS_OF_US = (answers.CLOSED_US, None)
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def recorded(server_url: str, template: str) -> Iterator[psycopg.Connection[Any]
 
 
 def record(as_of_us: int | None) -> list[questions.StreetDay]:
-    return list(answers.record(without_late=as_of_us is not None))
+    return list(answers.record(without_late=as_of_us is not None and as_of_us < answers.LATE_US))
 
 
-@pytest.mark.parametrize("as_of_us", AS_OF_US)
+@pytest.mark.parametrize("as_of_us", [*AS_OF_US, answers.LATE_US - 1, answers.LATE_US])
 def test_the_rows_of_the_year_are_the_slow_figures(
     recorded: psycopg.Connection[Any], as_of_us: int | None
 ) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from processing.frequency import street_day
 from processing.rules import Rules
-from tests.golden import slow, translate
+from processing.shares import percents
+from tests.golden import questions, slow, translate
 
 DAY = date(2025, 5, 1)
 ZONE = "Europe/Berlin"
@@ -94,3 +95,9 @@ def test_the_figures_of_a_shift_are_those_of_the_slow_count(
         SHIFT_US,
     )  # fmt: skip
     assert translate.figures(fast) == slow.figures(street, "sweeping", passes, *SHIFT_US)
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=5, max_size=5))
+def test_the_shares_of_the_verdicts_are_those_of_the_slow_count(counts: list[int]) -> None:
+    given_counts = dict(zip(questions.VERDICTS, counts, strict=True))
+    assert percents(given_counts) == questions.shares(given_counts)
