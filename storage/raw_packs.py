@@ -142,7 +142,7 @@ def pack(
     """Move the log's oldest records into one pack, those before `upto_offset` at most; how many these were.
 
     Only what is committed and chained moves: nobody who reads the log for the first time misses it. It takes a
-    transaction of its own, in which appends to the partition wait for the records to be deleted.
+    transaction of its own.
     """
     (state,) = unpacked(connection, log_id, [partition]) or (Unpacked(partition, 0, 0, 0),)
     upto = min(upto_offset, state.next_offset, state.first_offset + records_max)
@@ -151,24 +151,23 @@ def pack(
         return 0
     count = upto - state.first_offset
     records = log_table.read(connection, {partition: state.first_offset}, count, count)
-    if len(records) != count:
+    if [record.offset for record in records] != list(range(state.first_offset, upto)):
         return 0  # somebody else packed or trimmed them just now
     packed = encode(records)
     received_us = [record.received_us for record in records]
     with connection.transaction():
-        log_table.lock_ends(connection, [partition])
-        if log_table.firsts(connection, [partition]) != {partition: state.first_offset}:
-            return 0
-        connection.execute(
+        done = connection.execute(
             """INSERT INTO raw_pack (log_id, partition, first_offset, next_offset, first_received_us,
                                      last_received_us, payload_bytes, pack)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %b)""",
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING""",
             (
                 *(log_id, partition, state.first_offset, upto, min(received_us), max(received_us)),
                 sum(len(record.payload) for record in records),
                 packed,
             ),
         )
+        if done.rowcount == 0:
+            return 0  # somebody else did
         log_table.trim(connection, {partition: upto})
     return count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -176,3 +177,22 @@ def test_two_that_pack_at_once_make_each_pack_once(
     assert connection.execute("SELECT first_offset, next_offset FROM raw_pack ORDER BY 1").fetchall() == [
         (0, 10), (10, 30),
     ]  # fmt: skip
+
+
+def test_what_is_trimmed_before_it_is_read_is_not_packed(
+    connection: psycopg.Connection, log: TableLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(log, 30)
+    commit(connection, log, 30)
+    bounded = raw_packs._bounded
+
+    def overtaken(*asked: Any) -> int:
+        log.trim({PARTITION: 10})
+        return bounded(*asked)
+
+    monkeypatch.setattr(raw_packs, "_bounded", overtaken)
+    assert pack(connection, log, 10) == 0
+    assert pack(connection, log, 20) == 10
+    assert [one.offset for one in raw_packs.records_at(connection, log.log_id, PARTITION, range(30))] == list(
+        range(10, 30)
+    )
