@@ -58,7 +58,7 @@ def _logs() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def core() -> Core:
     small = district()
-    roster = {"early": ("u1", "u2")}
+    roster: dict[str, tuple[str, ...]] = {"early": ("u1", "u2")}
     return Core(replace(small, roster=roster))
 
 
