@@ -87,15 +87,15 @@ def figures(*, without_late: bool = False) -> dict[Key, slow.Figures]:
 
 
 @cache
-def silences() -> dict[date, list[tuple[slow.Unit, slow.Silence]]]:
-    """When units of the roster weren't heard of in their shifts."""
+def silences(*, roster: bool = True) -> dict[date, list[tuple[slow.Unit, slow.Silence]]]:
+    """When units of the roster, or without one those that reported, weren't heard of in their shifts."""
     rows = {(one.unit, one.day): one for one in golden().unit_days}
     return {
         day: [
             (unit, silence)
             for shift in year.SHIFTS
             for unit in year.UNITS
-            if unit.unit_id in shift.roster
+            if (unit.unit_id in shift.roster if roster else (unit.unit_id, day) in rows)
             for silence in slow.silences(
                 unit.unit_id, rows.get((unit.unit_id, day)), *year.shift_window(day, shift)
             )

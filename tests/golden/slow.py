@@ -7,7 +7,7 @@ fractions. Plane metres are floats; only the distance of a silent unit from a st
 Where the page leaves a choice, this is what is taken here:
 - A millimetre is swept by a moment if all of it is.
 - The k-th moment of a measure is that of the sweep which is the k-th counted at the middle of its cell.
-- At the end of the last 30 minutes before a window, what was swept at its very beginning is still fresh.
+- The moment at a middle is a whole microsecond, rounded down. What was swept exactly 30 minutes before a window is fresh.
 """
 
 from __future__ import annotations
