@@ -111,7 +111,7 @@ def test_the_golden_answers_are_those_that_were_agreed_on() -> None:
 @pytest.mark.parametrize("name", SLOW)
 def test_the_slow_count_shares_no_code_with_swept(name: str) -> None:
     """Only Python's own modules, and each other."""
-    imported = []
+    imported: list[str] = []
     for node in ast.walk(ast.parse((Path(__file__).parent / f"{name}.py").read_text())):
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names] if node.module == "tests.golden" else [""]
