@@ -286,6 +286,17 @@ def _shifts(reader: _Reader, unit_ids: list[str]) -> tuple[list[Shift], dict[str
     return shifts, roster
 
 
+def _check_shifts(reader: _Reader, shifts: Iterable[Shift], day_start_s: int) -> None:
+    """A shift lies within a service day: a pass and its shift belong to one."""
+    for shift in shifts:
+        if (shift.start_s - day_start_s) % DAY_S + shift.end_s - shift.start_s > DAY_S:
+            reader.say(
+                "shifts.toml",
+                f"shift {shift.shift_id}",
+                "runs over the start of the service day; set day_start in district.toml to an hour without work",
+            )
+
+
 def _lines(reader: _Reader, contractors: Iterable[str]) -> tuple[list[Street], list[Road], bool]:
     streets: list[Street] = []
     roads: list[Road] = []
@@ -386,6 +397,8 @@ def _parse(files: Mapping[str, bytes]) -> tuple[District, list[Contractor], list
         synthetic=head.synthetic,
     )
     rounds = _plan(reader, district)
+    if not reader.problems:
+        _check_shifts(reader, shifts, district.rules.day_start_s)
     if reader.problems:
         raise DistrictError(reader.problems)
     return replace(district, map_version=map_version(files)), contractors, rounds

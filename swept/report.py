@@ -96,14 +96,18 @@ def report(
     that met their requirement, [cyan]gap[/cyan] the longest time without a cleaning.
     """
     from processing.pipeline import Core
+    from swept.days import day_of, moment_of
     from swept.process import current_district
     from swept.settings import read_settings
     from swept.wiring import store_connection
 
+    first = None if from_ is None else day_of(from_, "--from")
+    last = None if to is None else day_of(to, "--to")
+    as_of_us = None if as_of is None else moment_of(as_of, "--as-of")
     settings = read_settings()
     with store_connection(settings) as connection:
         core = Core(current_district(connection, settings)[0])
-        context, dates, as_of_us = _period(connection, core, from_, to, as_of)
+        context, dates = _period(connection, core, first, last, as_of_us)
         totals = each is not None or by is not None
         asked = Asked(
             context=context,
@@ -135,17 +139,17 @@ def _deliver(
 
 
 def _period(
-    connection: psycopg.Connection[Any], core: Core, from_: str | None, to: str | None, as_of: str | None
-) -> tuple[Context, Dates, int | None]:
+    connection: psycopg.Connection[Any],
+    core: Core,
+    first: date | None,
+    last: date | None,
+    as_of_us: int | None,
+) -> tuple[Context, Dates]:
     """The days and the moment that the options mean."""
     from api.context import Context, Dates
     from storage.pool import Pool
-    from swept.days import day_of, moment_of
 
     context = Context(core.district, core.references, core.projection, Pool("", 0))
-    first = None if from_ is None else day_of(from_, "--from")
-    last = None if to is None else day_of(to, "--to")
-    as_of_us = None if as_of is None else moment_of(as_of, "--as-of")
     if last is None:
         now_us = as_of_us or context.now_us(connection)
         if now_us is None:
@@ -156,7 +160,7 @@ def _period(
     first = first or last
     if first > last:
         raise UserError(f"--from {first} is after --to {last}; exchange them.")
-    return context, Dates(first, last), as_of_us
+    return context, Dates(first, last)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ GOOD: Mapping[str, bytes] = {
     "profiles.toml": b'[sweeper]\nwork_kmh_max = 12.0\n[badge]\nwork = "by_hand"\nworking_when = []',
     "units.toml": '[[unit]]\nid = "U1"\nname = "扫路车"\nprofile = "sweeper"\ncontractor = "K1"'.encode(),
     "contractors.toml": '[[contractor]]\nid = "K1"\nname = "一公司"'.encode(),
-    "shifts.toml": '[[shift]]\nid = "night"\nname = "夜班"\nstart="22:00"\nend="06:00"\nroster=["U1"]'.encode(),
+    "shifts.toml": '[[shift]]\nid = "night"\nname = "夜班"\nstart="22:00"\nend="04:00"\nroster=["U1"]'.encode(),
     "plan.toml": b'[[round]]\nshift = "night"\nunit = "U1"\nstart = "01:00"\nstreets = ["S1"]',
     "rules.toml": b"close_gap_m = 8\nturn_logp = -5.5",
 }
@@ -62,10 +62,16 @@ def test_a_whole_folder_becomes_a_district() -> None:
     assert district.rules == Rules(
         timezone="Asia/Urumqi", day_start_s=16_200, close_gap_m=8.0, turn_logp=-5.5
     )
-    assert (district.shifts[0].start_s, district.shifts[0].end_s) == (22 * 3600, 30 * 3600)
+    assert (district.shifts[0].start_s, district.shifts[0].end_s) == (22 * 3600, 28 * 3600)
     assert district.roster == {"night": ("U1",)}
     assert district.map_version == map_version(GOOD)
     assert not district.synthetic
+
+
+def test_a_shift_over_the_start_of_the_service_day_is_refused() -> None:
+    over = b'[[shift]]\nid="night"\nname="n"\nstart="22:00"\nend="05:00"\nroster=["U1"]'
+    (said,) = problems(shifts__toml=over)
+    assert said.startswith("shifts.toml: shift night: runs over the start of the service day; set day_start")
 
 
 def test_a_round_after_midnight_lies_in_the_shift_that_began_before_it() -> None:
@@ -108,7 +114,7 @@ def test_only_four_files_are_needed() -> None:
         ("units.toml", b"unit = [1]", "units.toml: unit 1:"),
         (
             "shifts.toml",
-            b'[[shift]]\nid="night"\nname="n"\nstart="22:00"\nend="06:00"\nroster=["U2"]',
+            b'[[shift]]\nid="night"\nname="n"\nstart="22:00"\nend="04:00"\nroster=["U2"]',
             "'U2'",
         ),
         ("plan.toml", b'[[round]]\nshift="day"\nunit="U1"\nstart="01:00"\nstreets=["S1"]', "no shift 'day'"),
