@@ -118,7 +118,8 @@ def clear(store_url: str) -> None:
     """Empty all tables, the log's too."""
     with psycopg.connect(store_url, autocommit=True) as connection:
         rows = connection.execute(
-            "SELECT relname FROM pg_stat_user_tables WHERE relname <> 'schema_migration'"
+            """SELECT tablename FROM pg_tables
+               WHERE schemaname = 'public' AND tablename NOT IN ('schema_migration', 'timescale_migration')"""
         ).fetchall()
         connection.execute(f"TRUNCATE {', '.join(row[0] for row in rows)}".encode())
 

@@ -96,7 +96,7 @@ function renamed(request, mark) {
 
 /** What to do with each request of one connection after its startup. */
 function session(client, shared) {
-  const mark = `c${++connected}`
+  let mark = `c${++connected}_`
   let unit = [] // of the extended protocol: up to a Sync
   let copy = null
 
@@ -138,7 +138,12 @@ function session(client, shared) {
         const binary = /\bbinary\b/i.test(statement) ? 1 : 0
         return client.write(message('G', Buffer.from([binary, 0, 0])))
       }
-      return run(query(statement.replace(/^(\s*DEALLOCATE\s+"?)(?!ALL\b)/i, `$1${mark}`)))
+      if (/^\s*DEALLOCATE\s+ALL\b/i.test(statement)) {
+        // Those of the others stay; ours are forgotten under their names.
+        mark = `c${++connected}_`
+        return run(query("SET application_name TO ''"))
+      }
+      return run(query(statement.replace(/^(\s*DEALLOCATE\s+"?)/i, `$1${mark}`)))
     }
     unit.push(renamed(request, mark))
     if (letter !== 'S') return undefined
