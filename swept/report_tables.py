@@ -217,13 +217,17 @@ def _figures_table(
     if whole and bars:
         table.add_column("verdicts", no_wrap=True, min_width=_BAR_CHARS)
     for row in rows:
+        # Of days that were open then nothing is kept; of those that are open now nothing is judged yet.
+        judged = row.open < row.street_days
+        kept = judged or asked.as_of_us is None
+        of = "" if row.required is None else f" of {row.required:,}"
         cells = [
             *((bucket_name(row.bucket_first, each),) if timed else ()),
             *((escape((row.name if by == "district" else row.key) or "(none)"),) if keyed else ()),
             *((escape(row.name),) if named else ()),
-            f"{row.cleanings:,} of {row.required:,}" if row.required is not None else f"{row.cleanings:,}",
-            *((f"{row.shortfall:,}", _share(row.compliance)) if whole else ()),
-            _share(row.coverage),
+            f"{row.cleanings:,}{of}" if kept else "–",
+            *((f"{row.shortfall:,}" if judged else "–", _share(row.compliance)) if whole else ()),
+            _share(row.coverage if kept else None),
             *((duration(without.get(row.key)),) if without else ()),
             *((f"{row.open:,}",) if still_open else ()),
             *((f"{row.excused or 0:,}",) if excused else ()),

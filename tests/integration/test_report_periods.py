@@ -65,7 +65,7 @@ def test_totals_have_their_verdicts_shares_and_what_is_open(capsys: pytest.Captu
     assert [row[:5] for row in cells(said)] == [
         ["2024-05-01", "3 of 4", "1", "66.7%", "100.0%"],
         ["2024-05-02", "3 of 4", "1", "66.7%", "100.0%"],
-        ["2024-05-03", "0 of 4", "0", "–", "0.0%"],
+        ["2024-05-03", "0 of 4", "–", "–", "0.0%"],
     ]
     told = " ".join(said.split())
     assert "6 street-days: █ 67 % swept, ░ 33 % no data; 3 more still open." in told
