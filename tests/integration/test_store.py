@@ -109,7 +109,9 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
     assert passes_between(connection, "a", 0, 100) == []
 
 
-def test_figures_are_replaced_in_place_or_restated_with_what_they_were(connection: psycopg.Connection) -> None:
+def test_figures_are_replaced_in_place_or_restated_with_what_they_were(
+    connection: psycopg.Connection,
+) -> None:
     first = recorded(StreetDay("a", DAY, "sweeping", 1, 1, 900, 900, 1_000, (5,), 1, 1, 100))
     second = recorded(StreetDay("a", DAY, "sweeping", 2, 1, 1_000, 900, 1_000, (5, 9), 2, 2, 0))
     key = first.key
