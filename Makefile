@@ -75,6 +75,7 @@ bench-match: setup ## How right and how fast matching is, beside its peers (SEED
 DAYS ?= 365
 bench-store: setup ## Load a year of the district into a store, time its questions, print its sizes (DAYS=365)
 	$(BIN)/python benchmarks/store.py --days $(DAYS) $(ARGS)
+	$(BIN)/python benchmarks/timescale.py
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)

@@ -198,6 +198,17 @@ def last_day(connection: Connection[Any]) -> date | None:
     return None if row is None else row[0]
 
 
+def last_dropped_day(connection: Connection[Any]) -> date | None:
+    """The newest service day on record of which reports were dropped since; None: all are there."""
+    row = connection.execute(
+        """SELECT max(service_day) FROM unit_day JOIN (
+               SELECT unit_id, (SELECT min(fix_time_us) FROM fix WHERE fix.unit_id = known.unit_id) AS oldest_us
+               FROM (SELECT DISTINCT unit_id FROM unit_day) AS known) AS kept USING (unit_id)
+           WHERE oldest_us IS NULL OR first_fix_us < oldest_us"""
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def close(connection: Connection[Any], day: date, at_us: int) -> None:
     """Note that a service day's verdicts are settled."""
     connection.execute(

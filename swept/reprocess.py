@@ -52,6 +52,7 @@ def reprocess(
     with services(settings) as where, connect(where.store_url) as connection:
         district, files = current_district(connection, settings)
         version = keep(connection, district, files).version
+        days = _reported(connection, first, last)
         at_us = now_us(connection, district)
         causes = _put_in_force(connection, district, map_, rule, first, last, at_us)
         log = open_log(where)
@@ -59,7 +60,6 @@ def reprocess(
         log.close()
         dated = Dated(Core(district), Versions(rule_version(district.rules), district.map_version), version)
         again = Reprocess(Cores(dated, rule_version), partitions, causes, at_us)
-        days = _reported(connection, first, last)
         with progress("computing service days again", total=len(days)) as advance:
             done = again.run(connection, days, advance)
     print(
@@ -108,10 +108,16 @@ RULES = "rules.toml"
 
 def _reported(connection: Connection[Any], first: date, last: date) -> list[date]:
     """The service days of a period of which anything is on record."""
-    from storage.street_days import first_day, last_day
+    from storage.street_days import first_day, last_day, last_dropped_day
 
     oldest, newest = first_day(connection), last_day(connection)
     if oldest is None or newest is None or oldest > last or newest < first:
         raise UserError(f"nothing is on record from {first} to {last}; see swept status.")
     low, high = max(first, oldest), min(last, newest)
+    dropped = last_dropped_day(connection)
+    if dropped is not None and low <= dropped:
+        raise UserError(
+            f"reports of {dropped} and before were dropped (SWEPT_RAW_KEEP_DAYS), so that these days can't be computed "
+            f"again; ask for days after {dropped}."
+        )
     return [low + timedelta(days=n) for n in range((high - low).days + 1)]

@@ -367,6 +367,19 @@ def test_reprocess_says_what_is_wrong_with_what_was_asked(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("folder")
+def test_days_whose_reports_were_dropped_are_not_counted_as_days_without_any(
+    connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = recorded(connection)
+    middle_us = START_US + HOUR_US // 60
+    connection.execute("DELETE FROM fix WHERE fix_time_us < %s", [middle_us])
+    assert run(["reprocess", "--from", "2024-05-01", "--to", "2024-05-02"]) == 2
+    assert "ask for days after 2024-05-01" in capsys.readouterr().err
+    assert run(["reprocess", "--from", "2024-05-02", "--to", "2024-05-02"]) == 0
+    assert recorded(connection) == before
+
+
 def test_a_folder_whose_days_begin_elsewhere_is_refused_once_days_are_on_record(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
