@@ -260,6 +260,26 @@ def test_a_map_that_is_redrawn_serves_from_its_day_on_and_late_data_stays_on_the
     assert names == [(0, "Lane C"), (1, "Lane C"), (2, "Lane C, renamed")]
 
 
+def test_a_street_that_is_split_keeps_its_history_and_its_halves_begin_theirs(
+    folder: Path, store_url: str, connection: psycopg.Connection
+) -> None:
+    a, *others = district().streets
+    south = replace(a, line_id="a-south", parts=((lonlat(0, 0), lonlat(0, 150)),))
+    north = replace(a, line_id="a-north", parts=((lonlat(0, 150), lonlat(0, 300)),))
+    rewrite(folder, replace(district(), streets=(south, north, *others)))
+    assert run(["district", "load", str(folder), "--from", "2024-05-03"]) == 0
+    log = log_of(store_url, a_round("u1", START_US + 2 * HOUR_US, NEXT_DAY_US + 30 * HOUR_US))
+    log.append(a_round("u1", START_US + 48 * HOUR_US))
+    ticked(log, NEXT_DAY_US + 49 * HOUR_US)
+    close_logs()
+    assert run(["process", "--once"]) == 0
+    found = connection.execute(
+        """SELECT service_day - date '2024-05-01', street_id, frequency, version FROM street_day
+           WHERE street_id LIKE 'a%' AND shift_id = '' ORDER BY 1, 2"""
+    ).fetchall()
+    assert found == [(0, "a", 2, 2), (1, "a", 1, 1), (2, "a-north", 1, 1), (2, "a-south", 1, 1)]
+
+
 def test_reprocessing_on_another_map_restates_its_days_and_only_those(
     folder: Path, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
