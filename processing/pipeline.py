@@ -6,6 +6,7 @@ out of order, and `analyze`, which sees them once, come to the same passes.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -68,6 +69,12 @@ class Core:
         self.streets = {street.street_id: street for street in district.streets}
         self.network = build_network(lines, references, noded=district.noded)
         self.routes = build_routes(self.network)
+
+    def knowing(self, unit: Unit) -> Core:
+        """The same core with one more unit."""
+        other = copy.copy(self)
+        other.units = {**self.units, unit.unit_id: unit}
+        return other
 
     def tracks(self, unit_id: str, reports: ReportColumns, known: Mapping[int, bytes]) -> list[Track]:
         """The tracks of a unit's reports, with the passes of those whose digest isn't in `known`.

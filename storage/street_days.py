@@ -121,6 +121,10 @@ def write(connection: Connection[Any], changes: Sequence[Change], at_us: int) ->
     """Carry out changes at the district's time `at_us`; a key may be in them once."""
     if not changes:
         return
+    before = _superseded(connection, [change.key for change in changes if change.old is None])
+    # One version holds at each moment, also where a partition lags behind another, or time was set back.
+    held_us = [change.old.known_us + (change.cause is not None) for change in changes if change.old]
+    at_us = max(at_us, *held_us, *(us for _, us in before.values()), 0)
     restated = [change.key for change in changes if change.old and change.cause]
     columns = ", ".join(COLUMNS)
     if restated:
@@ -148,13 +152,28 @@ def write(connection: Connection[Any], changes: Sequence[Change], at_us: int) ->
         copy.set_types([_TYPES[name] for name in COLUMNS])
         for change in changes:
             if change.new is not None:
-                copy.write_row((*_values(change.new), *_version(change, at_us)))
+                last = before.get(change.key, (0, 0))[0]
+                copy.write_row((*_values(change.new), *_version(change, at_us, last)))
 
 
-def _version(change: Change, at_us: int) -> tuple[int, str, int, int]:
-    """Number, cause, and from when on the version was begun and is known."""
+def _superseded(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, tuple[int, int]]:
+    """Of street-days that have no current version: the number of the last they had, and until when it held."""
+    if not keys:
+        return {}
+    rows = connection.execute(
+        """SELECT street_id, service_day, work, shift_id, max(version), max(superseded_us)
+           FROM street_day_version JOIN unnest(%s::text[], %s::date[], %s::text[], %s::text[])
+               AS wanted (street_id, service_day, work, shift_id) USING (street_id, service_day, work, shift_id)
+           GROUP BY 1, 2, 3, 4""",
+        _lists(keys),
+    )
+    return {Key(*row[:4]): (int(row[4]), int(row[5])) for row in rows}
+
+
+def _version(change: Change, at_us: int, last: int) -> tuple[int, str, int, int]:
+    """Number, cause, and from when on the version was begun and is known; `last` was superseded before."""
     if change.old is None:
-        return 1, change.cause or FIRST, at_us, at_us
+        return last + 1, change.cause or FIRST, at_us, at_us
     if change.cause is None:
         return change.old.version, change.old.cause, change.old.begun_us, at_us
     return change.old.version + 1, change.cause, at_us, at_us
@@ -170,6 +189,17 @@ def _values(one: Recorded) -> tuple[Any, ...]:
 
 def _lists(keys: Sequence[Key]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*keys, strict=True))
+
+
+def read_days(connection: Connection[Any], days: Iterable[date]) -> dict[Key, Kept]:
+    """All that is recorded of these service days."""
+    cursor = connection.cursor(binary=True)
+    cursor.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM street_day WHERE service_day = ANY(%s)",  # noqa: S608
+        (sorted(days),),
+    )
+    found = [kept_of(row) for row in cursor]
+    return {one.recorded.key: one for one in found}
 
 
 def closed_days(connection: Connection[Any], days: Iterable[date]) -> set[date]:
@@ -189,6 +219,15 @@ def last_closed(connection: Connection[Any]) -> date | None:
 def first_day(connection: Connection[Any]) -> date | None:
     """The oldest service day on which any unit reported."""
     row = connection.execute("SELECT min(service_day) FROM unit_day").fetchone()
+    return None if row is None else row[0]
+
+
+def first_open_day(connection: Connection[Any]) -> date | None:
+    """The oldest service day that isn't closed, of those on which any unit reported."""
+    row = connection.execute(
+        """SELECT min(service_day) FROM unit_day
+           WHERE NOT EXISTS (SELECT FROM closed_day WHERE closed_day.service_day = unit_day.service_day)"""
+    ).fetchone()
     return None if row is None else row[0]
 
 

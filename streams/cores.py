@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from psycopg import Connection
@@ -48,6 +48,7 @@ class Cores:
         self._rule_version_of = rule_version_of
         self._core_of = core_of
         self._timeline: list[stored.InForce] = []
+        self._districts: dict[int, District] = {}
         self._made: OrderedDict[int, Dated] = OrderedDict()
 
     def reread(self, connection: Connection[Any]) -> None:
@@ -76,10 +77,32 @@ class Cores:
         self._made.move_to_end(version)
         return self._made[version]
 
+    def districts(self, connection: Connection[Any], today: date, days: int) -> tuple[District, ...]:
+        """The districts in force for today and for some days before, newest first, then the one that goes on."""
+        wanted = [stored.version_of(self._timeline, today - timedelta(days=n)) for n in range(days + 1)]
+        wanted.append(stored.standing(self._timeline))
+        numbers = [number for number in dict.fromkeys(wanted) if number is not None]
+        return tuple(self._district(connection, n) for n in numbers) or (self.first.core.district,)
+
+    def _district(self, connection: Connection[Any], version: int) -> District:
+        if version == self.first.version:
+            return self.first.core.district
+        if version not in self._districts:
+            files = stored.files_of(connection, self._district_id, version)
+            assert files is not None, "what is in force refers to a version"
+            self._districts[version] = parse_district(files)
+        return self._districts[version]
+
+    def knowing(self, dated: Dated, unit_id: str) -> Core:
+        """The dated core; where its version doesn't know a unit, with what another says of the unit."""
+        if unit_id in dated.core.units:
+            return dated.core
+        others = (self.first.core.district, *self._districts.values())
+        unit = next((one for district in others for one in district.units if one.unit_id == unit_id), None)
+        return dated.core if unit is None else dated.core.knowing(unit)
+
     def _make(self, connection: Connection[Any], version: int) -> Dated:
-        files = stored.files_of(connection, self._district_id, version)
-        assert files is not None, "what is in force refers to a version"
         assert self._rule_version_of is not None
-        district = parse_district(files)
+        district = self._district(connection, version)
         versions = Versions(self._rule_version_of(district.rules), district.map_version)
         return Dated(self._core_of(district), versions, version)

@@ -61,6 +61,9 @@ class Figures:
     def restate(self, connection: Connection[Any], touched: Touched, causes: Causes, at_us: int) -> list[str]:
         """Step 7: build the touched figures again, and the verdicts of closed days; the streets that changed."""
         days = touched.days | {day for _, day in touched.street_days}
+        if not self.cores.first.core.district.shifts:
+            # Whom to expect on a day then follows from when units were heard of on the days beside it.
+            days |= {day + timedelta(days=n) for day in touched.days for n in (-1, 1)}
         closed = street_days.closed_days(connection, days)
         positions.lock_days(connection, shared=days - closed, alone=closed)
         keys = sorted(key for key in touched.street_days if self._has(connection, *key))
@@ -73,9 +76,10 @@ class Figures:
     def due(self, heard_us: int, last: date | None, first: date | None, days_max: int = 7) -> list[date]:
         """The service days that can be closed when all partitions were heard of until `heard_us`.
 
-        `last` is the newest closed one, `first` the oldest on which anything was reported.
+        `last` is the newest closed one, `first` the oldest open one on which anything was reported.
         """
-        day = last + timedelta(days=1) if last else first
+        beyond = last + timedelta(days=1) if last else None
+        day = min((one for one in (first, beyond) if one), default=None)
         found: list[date] = []
         while day and len(found) < days_max:
             following = day + timedelta(days=1)
@@ -90,6 +94,7 @@ class Figures:
         positions.lock_days(connection, shared=(), alone=[day])
         if street_days.closed_days(connection, [day]):
             return False
+        self.cores.reread(connection)
         self._record(connection, [], {day}, Causes(CLOSED), at_us, first_time=True)
         street_days.close(connection, day, at_us)
         return True
@@ -110,7 +115,9 @@ class Figures:
         judged = {
             (street_id, day) for day in closed for street_id in self.cores.at(connection, day).core.streets
         }
-        before = street_days.read(connection, sorted({*keys, *judged}))
+        # Of a closed day all is looked at: what is of no street on its map any more has to go.
+        whole = {*closed, *(day for _, day in keys if causes.all_of_them)}
+        before = street_days.read_days(connection, whole) | street_days.read(connection, keys)
         fresh = self._computed(connection, keys, before, closed)
         after = fresh | {
             key: one for key, one in self._others(connection, judged, before).items() if key not in fresh
@@ -118,9 +125,9 @@ class Figures:
         after = self._judged(connection, after, closed)
         recomputed = set(keys)
         changes = [
-            Change(key, old, new, None if first_time and old else causes.of(key, closed))
+            Change(key, old, new, None if first_time and old and new else causes.of(key, closed))
             for key in sorted(before.keys() | after.keys())
-            if (key[:2] in recomputed or key in after)
+            if (key[:2] in recomputed or key in after or not self._has(connection, *key[:2]))
             and _differs(old := before.get(key), new := after.get(key), versions=causes.all_of_them)
         ]
         street_days.write(connection, changes, at_us)

@@ -1,8 +1,9 @@
 """Service days computed again from the reports in the store, beside workers that go on.
 
 Each unit's day is a transaction of its own that holds the unit's partition, so that a worker waits some
-milliseconds and no more; then each day's figures are restated in one. What is computed by the versions in force
-already stays. Killed in between, it leaves whole days on either side; run again, it goes on with the rest.
+milliseconds and no more; then the day's figures are restated in one. What is computed by the versions in force
+already stays. Killed in between, it leaves whole days on either side and one of which figures lag behind passes;
+run again, it goes on with that day.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import date, timedelta
 
 from psycopg import Connection
 
+from processing.fix import Kind
 from processing.service_day import US
 from storage import positions, reader
 from streams.cores import Cores
@@ -50,17 +52,16 @@ class Reprocess:
     ) -> Reprocessed:
         """Compute these days, in order, each of all units; `advance` is told how many days are done."""
         self._cores.reread(connection)
-        touched = Touched()
         for number, day in enumerate(days, 1):
+            touched = Touched()
             for unit_id in reader.units_between(connection, *self._window(day)):
                 self._unit(connection, unit_id, day, touched)
+            self.done.tracks += touched.tracks
+            self._day(connection, day, all_of_them=True)
             advance(number)
-        self.done.tracks = touched.tracks
-        asked = set(days)
-        # What a pass of the last day left freshly swept can change the day after.
-        beyond = {day for _, day in touched.street_days} - asked
-        for day in sorted(asked | beyond):
-            self._day(connection, day, touched, whole=day in asked)
+        if days:
+            # What a pass of the last day left freshly swept can change the day after.
+            self._day(connection, days[-1] + timedelta(days=1), all_of_them=False)
         return self.done
 
     def _window(self, day: date) -> tuple[int, int]:
@@ -80,19 +81,17 @@ class Reprocess:
             if starts:
                 stop_us = following[0] if following else to_us + WINDOW_US
                 reports = reader.reports(connection, unit_id, starts[0] - hold_us, stop_us)
+                # Of what lies before the first track only a status may still hold.
+                reports = reports.take((reports.fix_time_us >= starts[0]) | (reports.kind == Kind.EQUIPMENT))
                 self._restater.again(connection, unit_id, reports, (starts[0], stop_us), touched)
             today = reader.reports(connection, unit_id, from_us, to_us)
             if len(today):
                 self._restater.unit_days(connection, {unit_id: today}, Touched())
 
-    def _day(
-        self, connection: Connection[tuple[object, ...]], day: date, touched: Touched, *, whole: bool
-    ) -> None:
-        """Restate a day's figures: of all streets, or of those that were touched."""
-        keys = {key for key in touched.street_days if key[1] == day}
-        if whole:
-            keys |= {(street_id, day) for street_id in self._cores.at(connection, day).core.streets}
-        causes = Causes(self._cause, all_of_them=True)
+    def _day(self, connection: Connection[tuple[object, ...]], day: date, *, all_of_them: bool) -> None:
+        """Restate a day's figures that are others now, or were made by other versions."""
+        keys = {(street_id, day) for street_id in self._cores.at(connection, day).core.streets}
+        causes = Causes(self._cause, all_of_them=all_of_them)
         while True:
             try:
                 with connection.transaction():

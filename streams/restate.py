@@ -16,7 +16,7 @@ import numpy as np
 from psycopg import Connection
 
 from processing.fix import Kind, ReportColumns
-from processing.pipeline import Core, Track
+from processing.pipeline import Track
 from processing.rules import Rules
 from processing.service_day import US, day_start_us, service_day
 from processing.sweep import Pass
@@ -217,26 +217,23 @@ class Restater:
         self, connection: Connection[Any], unit_id: str, reports: ReportColumns, known: reader.Digests
     ) -> list[tuple[Track, Dated]]:
         """The tracks of these reports, each by the core of the service day in which it starts."""
-        if not len(reports):
-            return []
-        first, last = (self.days.of(int(moment_us)) for moment_us in reports.fix_time_us[[0, -1]])
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        by_day = {day: self.cores.at(connection, day) for day in days}
         found: list[tuple[Track, Dated]] = []
-        for dated in {id(one): one for one in by_day.values()}.values():
+        while len(fixes_us := reports.fix_time_us[reports.kind == Kind.FIX]):
+            dated = self.cores.at(connection, self.days.of(int(fixes_us[0])))
             as_made = {
                 start_us: one.digest for start_us, one in known.items() if one.versions == dated.versions
             }
             try:
-                tracks = self.core_of(dated, unit_id).tracks(unit_id, reports, as_made)
+                tracks = self.cores.knowing(dated, unit_id).tracks(unit_id, reports, as_made)
             except Exception as error:
                 raise CoreFailed(f"matching unit {unit_id} failed: {error!r}") from error
-            found += [(t, dated) for t in tracks if by_day[self.days.of(t.start_us)] is dated]
-        return sorted(found, key=lambda one: one[0].start_us)
-
-    def core_of(self, dated: Dated, unit_id: str) -> Core:
-        """The dated core, or where it doesn't know the unit yet, the one that does."""
-        return dated.core if unit_id in dated.core.units else self.cores.first.core
+            # The first track of a day that has another version begins anew, by that one's rules.
+            versions = ((t.start_us, self.cores.at(connection, self.days.of(t.start_us))) for t in tracks)
+            until_us = next((start_us for start_us, its in versions if its is not dated), 2**62)
+            found += [(t, dated) for t in tracks if t.start_us < until_us]
+            held = (reports.kind == Kind.EQUIPMENT) & (reports.fix_time_us >= until_us - self._hold_us)
+            reports = reports.take((reports.fix_time_us >= until_us) | held)
+        return found
 
     def unit_days(
         self, connection: Connection[Any], new: Mapping[str, ReportColumns], touched: Touched
@@ -249,11 +246,10 @@ class Restater:
             for day in self._days(columns):
                 keys.append((unit_id, day))
                 reports = self._day(connection, unit_id, day, touched)
-                dated = self.cores.at(connection, day)
-                unit = self.core_of(dated, unit_id).units[unit_id]
+                core = self.cores.knowing(self.cores.at(connection, day), unit_id)
                 try:
-                    figures = unit_day(unit, day, reports, self.rules)
-                    states = equipment_intervals(unit_id, reports, self.rules)
+                    figures = unit_day(core.units[unit_id], day, reports, core.rules)
+                    states = equipment_intervals(unit_id, reports, core.rules)
                 except Exception as error:
                     raise CoreFailed(f"the day {day} of unit {unit_id} failed: {error!r}") from error
                 days += [] if figures is None else [figures]

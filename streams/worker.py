@@ -30,9 +30,11 @@ import psycopg
 from psycopg import Connection, IsolationLevel
 
 from processing.decode import Decoded, Directory, decode, originals
+from processing.district import District
 from processing.fix import Reason, Rejection, Report, ReportColumns
 from processing.order import identity, resolve
 from processing.pipeline import Core
+from processing.service_day import service_day
 from storage import positions, reader, street_days, timescale, writer
 from storage.place import Place
 from storage.queries.corrections import LATE
@@ -49,6 +51,7 @@ from streams.ticks import tick_topic
 #: In dead letters, what was refused is numbered after the reports of its record.
 _REFUSED = 1_000
 _RETRY_S_MAX = 10.0
+_STEPS_A_PACK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,13 @@ class Worker:
 
     def run(self, stop: Callable[[], bool], wait_s: float = 1.0) -> None:
         """Process until `stop()`; survives losing its positions and its connection."""
-        failures = 0
+        failures = steps = 0
         while not stop():
             try:
-                if self.step() == 0 and self.pack() == 0:
+                steps += 1
+                idle = self.step() == 0
+                # Under steady traffic nothing is ever idle, and packs are made all the same.
+                if (idle or steps % _STEPS_A_PACK == 0) and self.pack() == 0 and idle:
                     self._log.wait(wait_s)
                 failures = 0
             except (Fenced, DayClosed):
@@ -146,7 +152,7 @@ class Worker:
             raise
 
     def step(self) -> int:
-        """One batch; gives how many records it had. What it raises leaves nothing behind."""
+        """One batch; gives how many records it had and days it closed. What it raises leaves nothing behind."""
         try:
             connection = self._connected()
             records = self._read()
@@ -155,12 +161,13 @@ class Worker:
                 self._cores.reread(connection)
                 if (standing := self._cores.standing(connection)) is not self._cores.first:
                     self._use(standing)
+                self._know_units(connection, records[-1].envelope.received_us)
                 self._process(connection, records)
-                self._close_days(connection)
+            closed = self._close_days(connection)
         except BaseException:
             self._forget()
             raise
-        return len(records)
+        return len(records) + closed
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -169,9 +176,21 @@ class Worker:
     def _use(self, newest: Dated) -> None:
         """Take up the district version that goes on from now: its units, and its rules of what is late."""
         self._cores.first = newest
+        self._known: tuple[District, ...] = (newest.core.district,)
         self._directory = Directory.of(newest.core.district)
         self._restater = Restater(self._cores, self._recent)
         self._figures = Figures(self._cores)
+
+    def _know_units(self, connection: Connection[Any], now_us: int) -> None:
+        """Take reports of all units that any version has which is in force for days that may still be reported."""
+        today = service_day(now_us, *self._zone)
+        known = self._cores.districts(
+            connection, today, int(self._cores.first.core.rules.late_s_max // 86_400)
+        )
+        if known != self._known:
+            units = {unit.unit_id: unit for district in reversed(known) for unit in district.units}
+            self._known = known
+            self._directory = Directory.of(replace(known[0], units=tuple(units.values())))
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
@@ -239,6 +258,7 @@ class Worker:
         touched, counts = Touched(), replace(self.counts)
         with connection.transaction():
             self._checkpoint.claim(connection, offsets)
+            self._cores.reread(connection)  # what was put in force since is reprocessed before us, not after
             self._on_step("fence")
             new, last_us = self._write_reports(connection, batch, counts)
             self._on_step("reports")
@@ -266,16 +286,18 @@ class Worker:
         counts.tracks += touched.tracks
         self.counts = counts
 
-    def _close_days(self, connection: Connection[Any]) -> None:
-        """Close the service days that no partition can say anything of in time any more."""
+    def _close_days(self, connection: Connection[Any]) -> int:
+        """Close some service days that no partition can say anything of in time any more; how many."""
         heard_us = positions.heard_us(connection, self._log.log_id, self._log.partitions)
         if heard_us is None:
-            return
-        last, first = street_days.last_closed(connection), street_days.first_day(connection)
+            return 0
+        last, first = street_days.last_closed(connection), street_days.first_open_day(connection)
+        closed = 0
         for day in self._figures.due(heard_us, last, first):
             with connection.transaction():
-                self._figures.close(connection, day, heard_us)
+                closed += self._figures.close(connection, day, heard_us)
             self._on_step("closed")
+        return closed
 
     def _write_reports(
         self, connection: Connection[Any], batch: _Batch, counts: Counts

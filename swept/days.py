@@ -26,12 +26,11 @@ def day_of(text: str, option: str) -> date:
         raise UserError(f"{option} {text} is no day; write it like 2026-06-01.") from None
 
 
-def now_us(connection: Connection[Any], district: District) -> int:
-    """Now in the district's clock: the newest fix's arrival; in a store without fixes the wall clock."""
-    from storage.queries.status import newest_received_us
+def now_us(connection: Connection[Any]) -> int:
+    """Now in the district's clock, as far as the store has heard; before it has heard anything the wall clock."""
+    from storage.queries.status import heard_us
 
-    found = newest_received_us(connection, [unit.unit_id for unit in district.units])
-    return time.time_ns() // 1000 if found is None else found
+    return heard_us(connection) or time.time_ns() // 1000
 
 
 def today(connection: Connection[Any], district: District) -> date:
@@ -39,7 +38,7 @@ def today(connection: Connection[Any], district: District) -> date:
     from processing.service_day import service_day
 
     rules = district.rules
-    return service_day(now_us(connection, district), rules.day_start_s, rules.timezone)
+    return service_day(now_us(connection), rules.day_start_s, rules.timezone)
 
 
 def moment_of(text: str, option: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
@@ -36,19 +35,16 @@ def dispute(
 
 def _hold(street: str, day: str, shift: str, why: tuple[str, str]) -> None:
     from storage.held import hold
-    from storage.queries.status import newest_received_us
+    from swept.days import now_us
     from swept.evidence import case_of, pack_of, sha256
-    from swept.process import current_district
     from swept.settings import read_settings
     from swept.wiring import store_connection
 
     settings, case = read_settings(), case_of(street, day, shift)
     with store_connection(settings) as connection:
         pack = pack_of(connection, settings, case)
-        units = [unit.unit_id for unit in current_district(connection, settings)[0].units]
-        at_us = newest_received_us(connection, units) or time.time_ns() // 1000
         where = case.street_id, case.service_day, case.shift_id
-        held_id = hold(connection, where, why, at_us, sha256(pack), pack)
+        held_id = hold(connection, where, why, now_us(connection), sha256(pack), pack)
     print(f"held as {held_id}: {len(pack):,} bytes, SHA-256 {sha256(pack).hex()}")
 
 

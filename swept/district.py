@@ -98,13 +98,15 @@ def load(
     folder: Folder = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="First service day that it is in force for, as 2026-06-01; else today."),
+        typer.Option(
+            "--from", help="First service day that it is in force for, as 2026-06-01; else the next."
+        ),
     ] = None,
 ) -> None:
     """Check a folder and keep it as the newest version of its district in the store.
 
-    A new version is in force from today on (the first one for all days): older days stay on the map and the
-    rules that they were counted with, also when late data comes. To count them anew, see
+    A new version is in force from the next service day on (the first one for all days): days on record stay on
+    the map and the rules that they were counted with, also when late data comes. To count them anew, see
     [bold]swept reprocess[/bold]. The same files again make no new version.
     """
     from swept.days import day_of
@@ -130,7 +132,7 @@ def list_() -> None:
     from swept.wiring import store_connection
 
     with store_connection(read_settings()) as connection:
-        district, _ = current_district(connection, read_settings())
+        district = current_district(connection, read_settings())
         found = versions(connection, district.district_id)
         timeline = in_force(connection, district.district_id)
     if not found:
@@ -173,20 +175,30 @@ def keep(
     files: Mapping[str, bytes],
     first_day: date | None = None,
 ) -> Kept:
-    """Keep a district's files as a version and put it in force, if it is new or `first_day` says so."""
+    """Keep a district's files as a version and put it in force, if it is new or `first_day` says so.
+
+    Days on record were counted with another version: only `swept reprocess` puts one in force for them.
+    """
     from processing.era import FIRST_DAY
     from storage.district import in_force, put_in_force, save, standing
-    from storage.street_days import first_day as first_reported
+    from storage.street_days import last_day
     from swept.days import now_us, today
     from swept.versions import rule_version
 
-    version, _ = save(connection, district, files, rule_version(district.rules))
-    known = in_force(connection, district.district_id)
+    known, newest = in_force(connection, district.district_id), last_day(connection)
     _check_zone(connection, district, standing(known))
+    if first_day is not None and newest is not None and first_day <= newest and known:
+        raise UserError(
+            f"days up to {newest} are on record, counted on another version; load it from {newest + timedelta(days=1)} "
+            f"on, then swept reprocess --from {first_day} --to {newest} --map with its number."
+        )
+    version, _ = save(connection, district, files, rule_version(district.rules))
     if first_day is None and standing(known) != version:
-        first_day = today(connection, district) if first_reported(connection) else FIRST_DAY
+        first_day = FIRST_DAY
+        if newest is not None and known:
+            first_day = max(newest + timedelta(days=1), today(connection, district))
     if first_day is not None:
-        put_in_force(connection, district.district_id, version, first_day, now_us(connection, district))
+        put_in_force(connection, district.district_id, version, first_day, now_us(connection))
     return Kept(version, first_day)
 
 

@@ -83,7 +83,7 @@ def pack_of(connection: Connection[Any], settings: Settings, case: Case) -> byte
     from swept.process import current_district
     from swept.versions import release
 
-    district, _ = current_district(connection, settings)
+    district = current_district(connection, settings)
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():

@@ -58,9 +58,7 @@ def add(
         known = {one.street_id for one in district.streets}
         if street not in known and unknown_streets(connection, district.district_id, [street]):
             raise UserError(f"there is no street {street}; see swept streets list.")
-        number = excuses.add(
-            connection, street, first, last, kind, reason, author, now_us(connection, district)
-        )
+        number = excuses.add(connection, street, first, last, kind, reason, author, now_us(connection))
     print(f"Excuse {number} stands. To take it back: swept excuse withdraw {number} --author NAME")
 
 
@@ -115,8 +113,7 @@ def withdraw(
 
     author = _text(author, "--author")
     with store_connection(read_settings()) as connection:
-        district = _district(connection)
-        if not excuses.withdraw(connection, number, author, now_us(connection, district)):
+        if not excuses.withdraw(connection, number, author, now_us(connection)):
             found = excuses.excuse(connection, number)
             if found is None:
                 raise UserError(f"there is no excuse {number}; see swept excuse list.")
@@ -128,7 +125,7 @@ def _district(connection: Connection[Any]) -> District:
     from swept.process import current_district
     from swept.settings import read_settings
 
-    return current_district(connection, read_settings())[0]
+    return current_district(connection, read_settings())
 
 
 def _text(value: str, option: str) -> str:

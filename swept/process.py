@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +43,6 @@ def process(
     from streams.log import LogTrimmed
     from streams.worker import Worker
     from swept.digests import Digests
-    from swept.district import keep
     from swept.kernels import warm
     from swept.progress import progress
     from swept.settings import read_settings
@@ -56,8 +55,8 @@ def process(
     with stopped() as stop, services(settings) as where, contextlib.ExitStack() as stack:
         with connect(where.store_url) as connection:
             apply_migrations(connection)
-            district, files = current_district(connection, settings)
-            version = keep(connection, district, files).version
+            keep_folder(connection, settings)
+            district, version = district_in_force(connection, settings)
         log = stack.enter_context(contextlib.closing(open_log(where)))
         with progress("making ready (after an installation this takes half a minute)"):
             core = Core(district)
@@ -95,30 +94,57 @@ def _left(store_url: str, log: Log) -> int:
 
 
 def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:
+    from streams.checkpoint import Fenced
+    from streams.figures import DayClosed
     from swept.progress import progress
 
     with progress("processing the log", total=records) as advance:
-        while not stop() and worker.step():
+        more = 1
+        while not stop() and more:
+            # Another worker may be faster; the store then says where to go on.
+            with contextlib.suppress(Fenced, DayClosed):
+                more = worker.step()
             advance(worker.counts.records)
     while not stop() and worker.pack():
         pass
 
 
-def current_district(connection: Connection[Any], settings: Settings) -> tuple[District, Mapping[str, bytes]]:
-    """The district to process or serve, and its files."""
-    from processing.district_files import parse_district
-    from storage.district import files_of, in_force, loaded, standing
-    from swept.district import load_folder, read_folder
+def keep_folder(connection: Connection[Any], settings: Settings) -> None:
+    """Keep the folder of the settings as a version, where they name one or the store has no district yet."""
+    from storage.district import loaded
+    from swept.district import keep, load_folder, read_folder
 
-    if settings.district is None:
-        known = loaded(connection)
-        if len(known) > 1:
-            raise UserError(f"the store holds the districts {', '.join(known)}; set SWEPT_DISTRICT to one.")
-        version = standing(in_force(connection, known[0])) if known else None
-        files = None if version is None else files_of(connection, known[0], version)
-        if files is not None:
-            return parse_district(files), files
-    return load_folder(settings.district_folder), read_folder(settings.district_folder)
+    if settings.district is not None or not loaded(connection):
+        folder = settings.district_folder
+        keep(connection, load_folder(folder), read_folder(folder))
+
+
+def current_district(connection: Connection[Any], settings: Settings) -> District:
+    """The district to serve and report on: the version in force today, else the folder of the settings."""
+    return district_in_force(connection, settings)[0]
+
+
+def district_in_force(connection: Connection[Any], settings: Settings) -> tuple[District, int]:
+    """The district as it is in force today and the number of that version; 0: the store doesn't have it yet."""
+    from processing.district_files import parse_district
+    from storage.district import files_of, in_force, loaded, standing, version_of
+    from swept.days import today
+    from swept.district import load_folder
+
+    known = loaded(connection)
+    folder = load_folder(settings.district_folder) if settings.district is not None or not known else None
+    if folder is None and len(known) > 1:
+        raise UserError(f"the store holds the districts {', '.join(known)}; set SWEPT_DISTRICT to one.")
+    district_id = folder.district_id if folder else known[0]
+    timeline = in_force(connection, district_id)
+    going_on = standing(timeline)
+    files = None if going_on is None else files_of(connection, district_id, going_on)
+    if going_on is None or files is None:
+        return folder or load_folder(settings.district_folder), 0
+    newest = parse_district(files)
+    now = version_of(timeline, today(connection, newest)) or going_on
+    files = files_of(connection, district_id, now)
+    return (newest if files is None else parse_district(files)), now
 
 
 @contextlib.contextmanager

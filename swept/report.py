@@ -106,7 +106,7 @@ def report(
     as_of_us = None if as_of is None else moment_of(as_of, "--as-of")
     settings = read_settings()
     with store_connection(settings) as connection:
-        core = Core(current_district(connection, settings)[0])
+        core = Core(current_district(connection, settings))
         context, dates = _period(connection, core, first, last, as_of_us)
         totals = each is not None or by is not None
         asked = Asked(

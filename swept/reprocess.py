@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,8 +39,7 @@ def reprocess(
     from streams.cores import Cores, Dated
     from streams.reprocess import Reprocess
     from swept.days import day_of, now_us
-    from swept.district import keep
-    from swept.process import current_district
+    from swept.process import district_in_force, keep_folder
     from swept.progress import progress
     from swept.settings import read_settings
     from swept.versions import rule_version
@@ -50,11 +50,11 @@ def reprocess(
         raise UserError(f"--from {first} is after --to {last}; exchange them.")
     settings = read_settings()
     with services(settings) as where, connect(where.store_url) as connection:
-        district, files = current_district(connection, settings)
-        version = keep(connection, district, files).version
+        keep_folder(connection, settings)
+        district, version = district_in_force(connection, settings)
         days = _reported(connection, first, last)
-        at_us = now_us(connection, district)
-        causes = _put_in_force(connection, district, map_, rule, first, last, at_us)
+        at_us = now_us(connection)
+        causes = _put_in_force(connection, district, map_, rule, days, at_us)
         log = open_log(where)
         partitions = log.partitions
         log.close()
@@ -68,42 +68,71 @@ def reprocess(
     )
 
 
+MAP_FILES = ("streets.geojson", "roads.geojson")
+RULES_FILES = ("rules.toml",)
+#: No figure depends on it, and it names streets that another map may not have.
+LEFT_OUT = "plan.toml"
+
+
 def _put_in_force(
     connection: Connection[Any],
     district: District,
     map_: int | None,
     rule: int | None,
-    first: date,
-    last: date,
+    days: Sequence[date],
     at_us: int,
 ) -> str:
-    """Put the asked map and rules in force for these days; the cause that restated figures get."""
-    from processing.district_files import parse_district
-    from storage.district import files_of, in_force, put_in_force, save, version_of
+    """Put the asked map and rules in force for these days; the cause that restated figures get.
+
+    All else of a day (units, shifts, roster) stays as it is in force for it.
+    """
+    from itertools import groupby
+
+    from storage.district import in_force, put_in_force, save, version_of
     from swept.versions import rule_version
 
     if map_ is None and rule is None:
         return "reprocessed"
     district_id = district.district_id
-    base = version_of(in_force(connection, district_id), first)
-    taken = {}
-    for option, number in (("--map", map_ or base), ("--rule", rule or base)):
-        found = files_of(connection, district_id, number) if number is not None else None
-        if found is None:
-            raise UserError(f"{option} {number}: there is no such version; see swept district list.")
-        taken[option] = found
-    files = {name: content for name, content in taken["--map"].items() if name != RULES}
-    if RULES in taken["--rule"]:
-        files[RULES] = taken["--rule"][RULES]
-    combined = parse_district(files)
-    version, _ = save(connection, combined, files, rule_version(combined.rules))
-    put_in_force(connection, district_id, version, first, at_us, last)
+    timeline = in_force(connection, district_id)
+    made = []
+    for version, some in groupby(days, lambda day: version_of(timeline, day)):
+        mine = list(some)
+        made.append((*_combined(connection, district_id, version, map_, rule), mine))
+    for combined, files, mine in made:
+        number, _ = save(connection, combined, files, rule_version(combined.rules))
+        put_in_force(connection, district_id, number, mine[0], at_us, mine[-1])
     what = [f"map {map_}"] if map_ is not None else []
     what += [f"rules {rule}"] if rule is not None else []
     return f"reprocessed with {' and '.join(what)}"
 
 
-RULES = "rules.toml"
+def _combined(
+    connection: Connection[Any], district_id: str, base: int | None, map_: int | None, rule: int | None
+) -> tuple[District, dict[str, bytes]]:
+    """The district of a version with another's map and rules."""
+    from processing.district_files import DistrictError, parse_district
+    from storage.district import files_of
+
+    def of(option: str, number: int | None) -> dict[str, bytes]:
+        found = None if number is None else files_of(connection, district_id, number)
+        if found is None:
+            raise UserError(f"{option} {number}: there is no such version; see swept district list.")
+        return found
+
+    own = of("the version in force,", base)
+    files = {name: content for name, content in own.items() if name != LEFT_OUT}
+    for option, number, names in (("--map", map_, MAP_FILES), ("--rule", rule, RULES_FILES)):
+        if number is not None:
+            other = of(option, number)
+            files = {name: content for name, content in files.items() if name not in names}
+            files |= {name: other[name] for name in names if name in other}
+    if map_ is not None and map_ == base and rule in (None, base):
+        files = own
+    try:
+        return parse_district(files), files
+    except DistrictError as error:
+        raise UserError(f"the map and what is in force don't fit: {error.problems[0]}") from None
 
 
 def _reported(connection: Connection[Any], first: date, last: date) -> list[date]:

@@ -40,7 +40,7 @@ def serve(
     with listening, stopped() as stop, services(read_settings()) as where:
         with connect(where.store_url) as connection:
             apply_migrations(connection)
-            district, _ = current_district(connection, read_settings())
+            district = current_district(connection, read_settings())
         with contextlib.closing(open_log(where)) as log:
             one_at_a_time = threading.Lock()
 

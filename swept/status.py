@@ -68,7 +68,7 @@ def _state(
     from swept.process import current_district
     from swept.versions import rule_version
 
-    district, _ = current_district(connection, settings)
+    district = current_district(connection, settings)
     units = [unit.unit_id for unit in district.units]
     yield "district", f"{district.name} ({district.district_id}), from {_source(connection, settings)}"
     yield "versions", f"map {district.map_version}, rules {rule_version(district.rules)}"

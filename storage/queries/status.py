@@ -46,6 +46,12 @@ def newest_received_us(connection: Connection[Any], unit_ids: list[str]) -> int 
     return None if row is None or row[0] is None else int(row[0])
 
 
+def heard_us(connection: Connection[Any]) -> int:
+    """When the newest record that is processed was received, a tick or a report of any unit; 0: none was."""
+    row = connection.execute("SELECT swept_now_us()").fetchone()
+    return int(row[0]) if row is not None else 0
+
+
 def totals(connection: Connection[Any]) -> Totals:
     """About how much the store holds."""
     rows = connection.execute(
