@@ -148,10 +148,9 @@ class Figures:
             passes[street_id, day].append(one)
             if starts_in_it:
                 wanted.add(Key(street_id, day, one.work))
-                shifts = self.cores.at(connection, day).core.district.shifts
-                rules = self.cores.at(connection, day).core.rules
-                for shift in shifts:
-                    from_us, to_us = shift_window(rules, shift, day)
+                core = self.cores.at(connection, day).core
+                for shift in core.district.shifts:
+                    from_us, to_us = shift_window(core.rules, shift, day)
                     if from_us <= one.enter_us < to_us:
                         wanted.add(Key(street_id, day, one.work, shift.shift_id))
         # What was settled once stays on the record, if only to say that nothing is left of it.
@@ -205,7 +204,7 @@ class Figures:
         self, connection: Connection[Any], found: Mapping[Key, Recorded], closed: Collection[date]
     ) -> dict[Key, Recorded]:
         """The same with the verdicts of closed days."""
-        gaps = {day: self._gaps(connection, day) for day in closed}
+        gaps = {day: _gaps(connection, self.cores.at(connection, day), day) for day in closed}
         out = dict(found)
         for key, one in found.items():
             if key.service_day not in closed:
@@ -218,21 +217,15 @@ class Figures:
                 out[key] = replace(one, verdict=word, required=street.required)
         return out
 
-    def _gaps(self, connection: Connection[Any], day: date) -> dict[str, list[Gap]]:
-        """The silence of expected units on a service day that is over, by kind of work."""
-        return gaps_on(connection, self.cores.at(connection, day), day)
 
-
-def gaps_on(
-    connection: Connection[Any], dated: Dated, day: date, now_us: int | None = None
-) -> dict[str, list[Gap]]:
-    """When units that were expected on a service day weren't heard of, by kind of work, as far as until now."""
+def _gaps(connection: Connection[Any], dated: Dated, day: date) -> dict[str, list[Gap]]:
+    """The silence of expected units on a service day that is over, by kind of work."""
     core = dated.core
     beside = timedelta(days=1)
     rows = [row.seen for row in unit_days(connection, day - beside, day + beside)]
     zone = core.rules.day_start_s, core.rules.timezone
     lost = suspects(connection, list(core.units), day_start_us(day, *zone), day_start_us(day + beside, *zone))
-    return gaps_of_day(Ground(core.district, core.projection), day, rows, now_us, lost)
+    return gaps_of_day(Ground(core.district, core.projection), day, rows, None, lost)
 
 
 def _is_asked(key: Key, street: Street) -> bool:
