@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import sys
 import time
 import urllib.request
@@ -19,6 +18,7 @@ from simulators.device import Broker
 from simulators.fleet import ClockError, DistrictClock, Fleet, Outcome, Progress, set_clock
 from simulators.scenario import Run, play
 from simulators.truth import truth_of, write_truth
+from swept.child_server import free_port
 from swept.demo_view import Line, View
 from swept.embedded_postgres import EmbeddedPostgres
 from swept.errors import UserError
@@ -68,7 +68,7 @@ class Demo:
         self._onlooker = onlooker or Onlooker()
         self._home = settings.home / "demo"
         self._rate = rate
-        self._port = port or _free_port()
+        self._port = port or free_port()
         self._scenario = find_scenario(scenario)
         self._folder = settings.district_folder
         self._console = Console()
@@ -201,9 +201,3 @@ class Demo:
 
     def _log(self, name: str) -> str:
         return str(self._home / "logs" / f"{name}.log")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

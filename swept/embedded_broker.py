@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from swept.child_server import accepts, free_port
 from swept.mqtt_probe import answers
 
 START_S_MAX = 15.0
@@ -102,8 +102,8 @@ class EmbeddedBroker:
             if self.pid is not None:
                 return self.url
             self._reap()  # one that somebody else killed
-            self.port = self.port or _free_port()
-            if _accepts(self.port):
+            self.port = self.port or free_port()
+            if accepts(self.port):
                 raise OSError(f"port {self.port} of 127.0.0.1 is in use; stop what uses it or take another")
             self._process = self._spawn()
             self._wait_ready()
@@ -192,7 +192,7 @@ class EmbeddedBroker:
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_S_MAX
-        while not _accepts(self.port):
+        while not accepts(self.port):
             if self.pid is None or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"the MQTT broker did not start on port {self.port}")
@@ -207,15 +207,3 @@ class EmbeddedBroker:
         if self._config is not None:
             self._config.unlink(missing_ok=True)
             self._config = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
-        return True
-    return False

@@ -12,7 +12,6 @@ committed whole); a small watchdog process shuts it down when we die, however we
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -29,6 +28,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from swept.child_server import LOG_BYTES_MAX, end, end_watchdog, hold_folder, tail, watchdog
 from swept.errors import UserError
 
 START_S_MAX = 60.0
@@ -36,7 +36,6 @@ START_S_MAX = 60.0
 STOP_S_MAX = 20.0
 SOCKET_PATH_MAX = 100
 """Bytes; the kernels' limits are 108 (Linux) and 104 (macOS)."""
-LOG_BYTES_MAX = 10_000_000
 OUTSIDE = Path("/var/tmp")  # noqa: S108 - what we make there is 0711 and must be ours
 """Where data and binaries go that PostgreSQL's user can't reach in their own place."""
 OF = "of"
@@ -65,9 +64,6 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "log_min_messages": "warning",
 }
-
-# Reads until our end of the pipe closes (we stopped it, or died), then asks for a fast shutdown.
-_WATCHDOG = 'while read -r _; do :; done; kill -INT "$1" 2>/dev/null'
 
 
 class EmbeddedPostgres:
@@ -110,7 +106,7 @@ class EmbeddedPostgres:
         with self._mutex:
             if self._supervisor is not None:
                 return self.ensure()
-            self._take_hold()
+            self._hold = hold_folder(self.folder, "The database")
             try:
                 self._initialise()
                 self._launch()
@@ -179,25 +175,6 @@ class EmbeddedPostgres:
             return inside
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
         return OUTSIDE / f"swept-postgres-{name}" / "data"
-
-    def _take_hold(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        hold = (self.folder / "held_by").open("a+")
-        try:
-            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            hold.seek(0)
-            holder = hold.read().strip() or "another process"
-            hold.close()
-            raise UserError(
-                f"The database in {self.folder} is in use by process {holder}; stop that, or set SWEPT_HOME "
-                "to another folder."
-            ) from None
-        hold.seek(0)
-        hold.truncate()
-        hold.write(f"{os.getpid()}\n")
-        hold.flush()
-        self._hold = hold
 
     def _initialise(self) -> None:
         if (self.data / "PG_VERSION").exists():
@@ -295,13 +272,7 @@ class EmbeddedPostgres:
             self._server = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **self._as_owner(self.data)
             )
-        self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "sh", str(self._server.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self._as_owner(self.data),
-        )
+        self._watchdog = watchdog(self._server.pid, signal.SIGINT, STOP_S_MAX, **self._as_owner(self.data))
 
     def _becomes_ready(self, deadline: float) -> bool:
         while self.pid is not None and time.monotonic() < deadline:
@@ -315,27 +286,13 @@ class EmbeddedPostgres:
         return "still in use" in tail or "is another postmaster" in tail or "lock file" in tail
 
     def _log_tail(self) -> str:
-        with (self.folder / "postgres.log").open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 2_000))
-            return log.read().decode(errors="replace")
+        return tail(self.folder / "postgres.log")
 
     def _halt(self) -> None:
         """End the watchdog, then the server; both may be gone already."""
-        watchdog, self._watchdog = self._watchdog, None
-        if watchdog is not None:
-            watchdog.kill()
-            watchdog.wait()
-            if watchdog.stdin is not None:
-                watchdog.stdin.close()
-        server, self._server = self._server, None
-        if server is None:
-            return
-        for how, wait_s in ((signal.SIGINT, STOP_S_MAX), (signal.SIGQUIT, 5.0), (signal.SIGKILL, None)):
-            if server.poll() is not None:
-                break
-            server.send_signal(how)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(wait_s)
+        end_watchdog(self._watchdog)
+        end(self._server, ((signal.SIGINT, STOP_S_MAX), (signal.SIGQUIT, 5.0), (signal.SIGKILL, None)))
+        self._watchdog = self._server = None
 
     def _supervise(self) -> None:
         delay_s = 0.1

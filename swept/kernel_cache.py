@@ -23,18 +23,18 @@ def use_own_cache() -> Path:
     digest = hashlib.sha256()
     for source in sorted(sources.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    folder = _home() / f"kernels-{digest.hexdigest()[:16]}"
+    folder = cache_home() / f"kernels-{digest.hexdigest()[:16]}"
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        others = [path for path in _home().glob("kernels-*") if path != folder]
+        others = [path for path in cache_home().glob("kernels-*") if path != folder]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in others[OTHERS_MAX:]:
             shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
-def _home() -> Path:
+def cache_home() -> Path:
     """The user's cache folder, or where that can't be written a temporary one of the user's own."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "swept"
     try:

@@ -141,6 +141,16 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def configs_folder() -> Path:
-    """The folder of defaults: beside the packages in a checkout, inside the package in a wheel."""
-    packaged = Path(__file__).parent / "configs"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
+    """The folder of defaults."""
+    return _data_folder("configs")
+
+
+def deploy_folder() -> Path:
+    """The folder of the full form's configuration: Kafka's, Mosquitto's."""
+    return _data_folder("deploy")
+
+
+def _data_folder(name: str) -> Path:
+    """Beside the packages in a checkout, inside the package in a wheel."""
+    packaged = Path(__file__).parent / name
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / name

@@ -18,9 +18,12 @@ import pytest
 from psycopg import sql
 
 from storage.migrate import migrate
+from swept import kafka_server, mosquitto_server
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
+from swept.kafka_server import KafkaServer
 from swept.kernel_cache import use_own_cache
+from swept.mosquitto_server import MosquittoServer
 
 use_own_cache()
 
@@ -93,6 +96,24 @@ def connection(store_url: str) -> Iterator[psycopg.Connection]:
 def broker() -> Iterator[EmbeddedBroker]:
     """A broker of this test's own on a free port."""
     with EmbeddedBroker() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A Kafka of this session's own: a test takes topics of its own, and calls `ensure` if it killed it."""
+    if lacking := kafka_server.missing():
+        pytest.skip(lacking)
+    with KafkaServer(tmp_path_factory.mktemp("kafka")) as started:
+        yield started
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[MosquittoServer]:
+    """A Mosquitto of this test's own on a free port."""
+    if lacking := mosquitto_server.missing():
+        pytest.skip(lacking)
+    with MosquittoServer(tmp_path / "mosquitto") as started:
         yield started
 
 
