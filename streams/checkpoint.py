@@ -22,10 +22,16 @@ class Fenced(Exception):  # noqa: N818 - it is what happened, and no error of ou
 class Checkpoint:
     """What this worker believes to be the positions of its partitions."""
 
-    def __init__(self, log_id: str, partitions: Iterable[int]) -> None:
+    def __init__(self, log_id: str) -> None:
         self.log_id = log_id
-        self.partitions = tuple(sorted(partitions))
+        self.partitions: frozenset[int] = frozenset()
         self.positions: dict[int, int] = {}
+
+    def take(self, connection: Connection[Any], partitions: frozenset[int]) -> None:
+        """Have these partitions from now on; what another did meanwhile with those that are new, the store says."""
+        if partitions != self.partitions:
+            self.partitions = partitions
+            self.reread(connection)
 
     def reread(self, connection: Connection[Any]) -> None:
         """Believe what the store says."""

@@ -66,9 +66,9 @@ class Log(Protocol):
         """Return once all envelopes and acks are durable, envelopes in order per key.
 
         Raises LogUnavailable, LogFull or LogRefused and appends none otherwise; where the connection broke while
-        committing, all may be there all the same, so who tries again appends at least once. `acks` are
-        device acknowledgements by unit, true together with these envelopes: the table log writes them in
-        the same transaction, a Kafka log to a compacted topic in the same producer transaction.
+        committing, some may be there all the same, so who tries again appends at least once. `acks` are
+        device acknowledgements by unit, true once these envelopes are durable: the table log writes them in
+        the same transaction, a Kafka log afterwards (one that is behind makes a device send again, no more).
         """
 
     def acks(self, keys: Iterable[str]) -> dict[str, int]:
@@ -81,10 +81,25 @@ class Log(Protocol):
         """Return once the district clock is durable; b"" removes it (Kafka: one key, compacted)."""
 
     def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
-        """The next records of each partition from its offset on, at most `records_max` in all."""
+        """The next records of each partition from its offset on, at most `records_max` in all.
+
+        Raises LogTrimmed where an offset is older than all that is kept; Kafka also where it is beyond the end.
+        """
+
+    def share(self) -> frozenset[int]:
+        """The partitions that this reader is to process now; others have the rest. It may be empty, and change."""
+
+    def done(self, positions: Mapping[int, int]) -> None:
+        """Tell monitoring how far these partitions are processed. Nobody goes on from there; it never raises."""
+
+    def firsts(self) -> dict[int, int]:
+        """The oldest offset of each partition that the log itself still has; its end where it has none."""
 
     def ends(self) -> dict[int, int]:
         """The offset that each partition's next record will get."""
+
+    def trim(self, before: Mapping[int, int]) -> int:
+        """Delete the records of each partition below an offset; how many these were."""
 
     def wait(self, timeout_s: float) -> None:
         """Return when something may have been appended, or when the time is over."""

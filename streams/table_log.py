@@ -108,6 +108,18 @@ class TableLog:
             for place in sorted(chain(kept, *packed), key=itemgetter(0, 1))
         ]
 
+    def share(self) -> frozenset[int]:
+        """All partitions: several workers of a table log are fenced, not assigned."""
+        return frozenset(range(self._partitions))
+
+    def done(self, positions: Mapping[int, int]) -> None:
+        """Nothing: the positions are in the same database."""
+
+    def firsts(self) -> dict[int, int]:
+        """The oldest offset of each partition that the table has."""
+        with self._connected() as connection:
+            return log_table.firsts(connection, range(self._partitions))
+
     def ends(self) -> dict[int, int]:
         """The offset that each partition's next record will get."""
         with self._connected() as connection:

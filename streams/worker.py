@@ -2,7 +2,7 @@
 
 A batch is one transaction, and these are its steps. A worker may be killed in or between any of them:
 
-1. read       the next records from the positions, bounded in records and bytes
+1. read       the next records of our share from the positions, bounded in records and bytes
 2. decode     them into reports, refusals and presence (pure)
 3. fence      begin; lock the positions and compare them with what we believe, else `Fenced`
 4. reports    settle them against committed identities; write fixes, dead letters, presence
@@ -115,7 +115,8 @@ class Worker:
         self._use(self._cores.first)
         self._zone = core.district.rules.day_start_s, core.district.rules.timezone
         self._tick_topic = tick_topic(core.district.district_id)
-        self._checkpoint = Checkpoint(log.log_id, range(log.partitions) if partitions is None else partitions)
+        self._partitions = frozenset(range(log.partitions) if partitions is None else partitions)
+        self._checkpoint = Checkpoint(log.log_id)
         self._connection: Connection[Any] | None = None
 
     def run(self, stop: Callable[[], bool], wait_s: float = 1.0) -> None:
@@ -155,6 +156,7 @@ class Worker:
         """One batch; gives how many records it had and days it closed. What it raises leaves nothing behind."""
         try:
             connection = self._connected()
+            self._checkpoint.take(connection, self._log.share() & self._partitions)
             records = self._read()
             self._on_step("read")
             if records:
@@ -276,6 +278,7 @@ class Worker:
             self._on_step("checkpoint")
         self._on_step("commit")
         self._checkpoint.committed(offsets)
+        self._log.done(offsets)
         if touched.late_us is not None:
             timescale.refresh(connection, touched.late_us[0], touched.late_us[1] + 1)
         for unit_id, (from_us, reports) in touched.recent.items():
