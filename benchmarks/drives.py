@@ -38,10 +38,7 @@ def tiled(
     district: District, drives: Sequence[Drive], columns: int, rows: int
 ) -> tuple[District, list[Drive]]:
     """A town of so many copies of the district, and the drives in each of them."""
-    lines = (*district.streets, *district.roads)
-    degrees = np.array([point for line in lines for part in line.parts for point in part])
-    width, height = (degrees.max(axis=0) - degrees.min(axis=0) + MARGIN_DEG).tolist()
-    shifts = [(c * width, r * height) for r, c in product(range(rows), range(columns))]
+    shifts, (width, height) = shifts_of(district, columns, rows)
     streets = [_moved(street, shift, n) for n, shift in enumerate(shifts) for street in district.streets]
     roads = [_moved(road, shift, n) for n, shift in enumerate(shifts) for road in district.roads]
     links: list[Road] = []
@@ -58,6 +55,14 @@ def tiled(
             first = np.where(on_road, all_own - own + n * len(district.roads), n * own)
             everywhere.append(replace(drive, reports=reports, line=drive.line + first))
     return town, everywhere
+
+
+def shifts_of(district: District, columns: int, rows: int) -> tuple[list[LonLat], LonLat]:
+    """By how many degrees each tile of a town is moved, and how large a tile is with its margin."""
+    lines = (*district.streets, *district.roads)
+    degrees = np.array([point for line in lines for part in line.parts for point in part])
+    width, height = (degrees.max(axis=0) - degrees.min(axis=0) + MARGIN_DEG).tolist()
+    return [(c * width, r * height) for r, c in product(range(rows), range(columns))], (width, height)
 
 
 def grid_of(tiles: int) -> tuple[int, int]:
