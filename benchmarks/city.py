@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -27,6 +26,7 @@ from processing.fix import EQUIPMENT, ON, ReportColumns
 from processing.service_day import US, day_start_us
 from processing.street_files import to_geojson
 from simulators.scenario import load_scenario, true_shift
+from streams.log import Envelope, Log
 from swept.district import configs_folder, read_folder
 from swept.playing import district_and_plan
 
@@ -65,13 +65,14 @@ class City:
         self.start_us = day_start_us(DAY, 0, self.base.rules.timezone) + BEGINS_S * US
         places, _ = shifts_of(self.base, *self._grid)
         self.drives = _drives(self.base, rounds)
-        self.units = [
+        everyone = [
             Sent(unit, _copied(unit.unit_id, n), places[n], n * AHEAD_S)
             for unit in self.base.units
             for n in range(copies)
         ]
-        random.Random(1).shuffle(self.units)  # each connection, and each part of them, is like the whole
-        del self.units[units:]
+        order = np.random.default_rng(1).permutation(len(everyone))[:units]
+        #: In no order, so that each part of them is like the whole.
+        self.units = [everyone[n] for n in order]
 
     def write_folder(self, folder: Path) -> District:
         """The city as a district's folder; gives it as one district."""
@@ -98,7 +99,9 @@ class City:
         drive = self.drives[sent.unit.unit_id]
         room = len(drive) - count
         if room < first:
-            raise SystemExit(f"a shift has {len(drive)} s, {first + count} are asked for; load less, or a shorter time.")
+            raise SystemExit(
+                f"a shift has {len(drive)} s, {first + count} are asked for; load less, or a shorter time."
+            )
         begin = first + sent.first_row % (room - first + 1)
         part = drive.take(np.arange(begin, begin + count))
         return replace(part, lon=part.lon + sent.moved_deg[0], lat=part.lat + sent.moved_deg[1])
@@ -168,20 +171,16 @@ def _equipment(out: Bytes, unit: Unit, reports: ReportColumns) -> None:
     out[on, at : at + 5] = np.frombuffer(b"true ", np.uint8)
 
 
-def payloads(city: City, sent: Sent, phase_ms: int, periods: range, fixes: int) -> Bytes:
-    """(periods, bytes) a unit's messages: `fixes` in each, the last one measured in the moment it is sent.
-
-    A period lasts as many seconds of the city's clock as a message has fixes; `phase_ms` is when in it the unit sends.
-    """
-    first, count = periods.start * fixes, len(periods) * fixes
-    time_ms = city.start_us // 1_000 + phase_ms + 1_000 * (first + np.arange(count) - fixes + 1)
+def payloads(city: City, sent: Sent, phase_ms: int, first: int, count: int, fixes: int) -> Bytes:
+    """(count / fixes, bytes) a unit's messages of so many fixes each, a fix a second from second `first` on."""
+    time_ms = city.start_us // 1_000 + phase_ms + 1_000 * (first + np.arange(count))
     rows = encoded(sent.unit, city.reports(sent, first, count), time_ms, first + 1)
     if fixes == 1:
         return rows
-    out = np.full((len(periods), fixes, len(FIX) + 1), ord(","), np.uint8)
-    out[:, :, :-1] = rows.reshape(len(periods), fixes, len(FIX))
-    whole = np.empty((len(periods), fixes * (len(FIX) + 1) + 1), np.uint8)
-    whole[:, 0], whole[:, 1:] = ord("["), out.reshape(len(periods), -1)
+    out = np.full((count // fixes, fixes, len(FIX) + 1), ord(","), np.uint8)
+    out[:, :, :-1] = rows.reshape(count // fixes, fixes, len(FIX))
+    whole = np.empty((count // fixes, fixes * (len(FIX) + 1) + 1), np.uint8)
+    whole[:, 0], whole[:, 1:] = ord("["), out.reshape(count // fixes, -1)
     whole[:, -1] = ord("]")
     return whole
 
@@ -194,11 +193,12 @@ class Plan:
     """What is in the memory map: `each` units on each of the connections, all in turn, once in a period.
 
     The m-th message of connection c is sent (m + phase(c)) / each periods after the start. A period lasts as many
-    seconds of the city's clock as a message has fixes.
+    seconds of the city's clock as a message has fixes. So many periods of the shift are over `before` the first.
     """
 
     path: str
     connections: int
+    before: int
     periods: int
     each: int
     packet_bytes: int
@@ -210,6 +210,10 @@ class Plan:
         shape = (self.connections, self.periods * self.each, self.packet_bytes)
         return np.memmap(self.path, np.uint8, "r", shape=shape)
 
+    def phase_ms(self, connection: int, slot: int) -> int:
+        """When in a period of the city's clock a unit sends."""
+        return round(1_000 * self.fixes * (slot + phase(connection)) / self.each)
+
     def units_of(self, connection: int) -> tuple[str, ...]:
         """In the order in which they send."""
         return self.units[connection * self.each : (connection + 1) * self.each]
@@ -220,11 +224,11 @@ def phase(connection: int) -> float:
     return connection * 0.618_033_988_75 % 1.0
 
 
-def encode(city: City, path: Path, fixes: int, periods: int, each: int = 50) -> Plan:
+def encode(city: City, path: Path, fixes: int, before: int, periods: int, each: int = 20) -> Plan:
     """Write the packets of a city; each unit's topic is as long as any other's."""
     connections = len(city.units) // each
     units = tuple(sent.unit_id for sent in city.units[: connections * each])
-    plan = Plan(str(path), connections, periods, each, 0, fixes, units)
+    plan = Plan(str(path), connections, before, periods, each, 0, fixes, units)
     with path.open("wb") as file:
         for connection in range(connections):
             block = _block(city, plan, connection)
@@ -237,8 +241,8 @@ def _block(city: City, plan: Plan, connection: int) -> Bytes:
     blocks = []
     for slot in range(plan.each):
         sent = city.units[connection * plan.each + slot]
-        phase_ms = round(1_000 * plan.fixes * (slot + phase(connection)) / plan.each)
-        body = payloads(city, sent, phase_ms, range(plan.periods), plan.fixes)
+        first, count = plan.before * plan.fixes, plan.periods * plan.fixes
+        body = payloads(city, sent, plan.phase_ms(connection, slot), first, count, plan.fixes)
         topic = f"swept/v1/{city.base.district_id}/{sent.unit_id}/fix".encode()
         length = 2 + len(topic) + 3 + body.shape[1]
         head = b"\x32" + varint(length) + len(topic).to_bytes(2, "big") + topic + b"\0\0\0"
@@ -258,3 +262,21 @@ def varint(number: int) -> bytes:
         out.append(low | (0x80 if number else 0))
         if not number:
             return bytes(out)
+
+
+def append_history(city: City, plan: Plan, log: Log, fixes: int = 500) -> int:
+    """Put what the units did before the first period into the log; how many fixes that are."""
+    total = 0
+    for first in range(0, plan.before * plan.fixes, fixes):
+        count = min(fixes, plan.before * plan.fixes - first)
+        envelopes = []
+        for number, sent in enumerate(city.units[: len(plan.units)]):
+            phase_ms = plan.phase_ms(*divmod(number, plan.each))
+            (payload,) = payloads(city, sent, phase_ms, first, count, count)
+            topic = f"swept/v1/{city.base.district_id}/{sent.unit_id}/fix"
+            received_us = city.start_us + 1_000 * phase_ms + US * (first + count - 1)
+            envelopes.append(Envelope(sent.unit_id, topic, payload.tobytes(), received_us))
+        for start in range(0, len(envelopes), 1_000):
+            log.append(envelopes[start : start + 1_000])
+        total += count * len(envelopes)
+    return total

@@ -76,7 +76,11 @@ class Connection:
 
     def send(self, elapsed_s: float) -> float:
         """Send what is due; by how many seconds the oldest message that isn't gone is late."""
-        due = int(elapsed_s / self._every_s - self._phase) + 1 if elapsed_s >= self._phase * self._every_s else 0
+        due = (
+            int(elapsed_s / self._every_s - self._phase) + 1
+            if elapsed_s >= self._phase * self._every_s
+            else 0
+        )
         self._due = min(self._last, self._first + due)
         end = self._due * self._bytes
         while self._sent_bytes < end:
@@ -136,7 +140,11 @@ def run(job: Job) -> None:
 
 
 def _tell(connections: Sequence[Connection], elapsed_s: float, late_s: float) -> None:
-    line = {"s": round(elapsed_s, 3), "sent": sum(one.sent for one in connections), "late_s": round(late_s, 3)}
+    line = {
+        "s": round(elapsed_s, 3),
+        "sent": sum(one.sent for one in connections),
+        "late_s": round(late_s, 3),
+    }
     print(json.dumps({**line, "cpu_s": round(time.process_time(), 3)}), flush=True)
 
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import psutil
@@ -43,7 +42,9 @@ class Seen:
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.native_id: int | None = None
 
-    def expect(self, first_us: NDArray[np.int64], every_us: int, sent_s: NDArray[np.float64], every_s: float) -> None:
+    def expect(
+        self, first_us: NDArray[np.int64], every_us: int, sent_s: NDArray[np.float64], every_s: float
+    ) -> None:
         """From now on the units send at these moments, each of them again and again: fix times and the wall clock's."""
         with self._lock:
             self._first_us, self._every_us = first_us, every_us
@@ -71,9 +72,10 @@ class Seen:
     def _run(self) -> None:
         try:
             self.native_id = threading.get_native_id()
-            with psycopg.connect(self._url, autocommit=True) as listener, psycopg.connect(
-                self._url, autocommit=True
-            ) as reader:
+            with (
+                psycopg.connect(self._url, autocommit=True) as listener,
+                psycopg.connect(self._url, autocommit=True) as reader,
+            ):
                 listener.execute("LISTEN swept_commit")
                 while not self._ended.is_set():
                     for _ in listener.notifies(timeout=LOOK_S_MAX, stop_after=1):
@@ -98,3 +100,93 @@ class Seen:
                     at_s = sent_s[unit] + number * every_s
                     self._latencies.append((at_s - begun_s, now_s - at_s))
                 self._newest[unit] = newest_us[unit]
+
+
+@dataclass(slots=True)
+class Gauges:
+    """CPU, memory and lag over time; times are seconds since the start."""
+
+    lag: list[tuple[float, int]] = field(default_factory=list)
+    memory_mib: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+
+
+class Meter:
+    """Looks at processes and at the lag, every few seconds, in a thread of its own."""
+
+    def __init__(
+        self, pids: Mapping[str, Callable[[], int | None]], lag: Callable[[], int], check: Callable[[], None]
+    ) -> None:
+        self._pids, self._lag, self._check = pids, lag, check
+        self.gauges = Gauges()
+        self._begun_s = time.monotonic()
+        self._ended = threading.Event()
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> Gauges:
+        """What was seen."""
+        self._ended.set()
+        self._thread.join()
+        if self._fault is not None:
+            raise self._fault
+        return self.gauges
+
+    def _run(self) -> None:
+        try:
+            memory_s = -MEMORY_EVERY_S
+            while not self._ended.wait(LAG_EVERY_S):
+                self._check()
+                now_s = time.monotonic() - self._begun_s
+                self.gauges.lag.append((round(now_s, 1), self._lag()))
+                if now_s - memory_s >= MEMORY_EVERY_S:
+                    memory_s = now_s
+                    found = {name: memory_mib(pid) for name, get in self._pids.items() if (pid := get())}
+                    self.gauges.memory_mib.append((round(now_s, 1), found))
+        except BaseException as fault:  # noqa: BLE001 - raised when it is stopped
+            self._fault = fault
+
+
+def cpu_s(pids: Mapping[str, Callable[[], int | None]]) -> dict[str, float]:
+    """CPU seconds of each process since it began, with those of its children, also of those that ended."""
+    found = {}
+    for name, get in pids.items():
+        pid = get()
+        if pid is not None:
+            own = psutil.Process(pid)
+            times = [own.cpu_times(), *(child.cpu_times() for child in own.children(recursive=True))]
+            found[name] = float(sum(sum(one[:4]) for one in times))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A straight line through what was measured: where it begins, its slope an hour, and how sure that is."""
+
+    first: float
+    last: float
+    per_hour: float | None
+    per_hour_bound: float | None
+
+    def told(self, unit: str, per: float = 1.0) -> str:
+        """The slope as a person reads it, in units of so many hours."""
+        if self.per_hour is None or self.per_hour_bound is None:
+            return "too short to tell a slope"
+        return f"{self.per_hour * per:+,.1f} ± {self.per_hour_bound * per:,.1f} {unit}"
+
+    @classmethod
+    def of(cls, points: Sequence[tuple[float, float]]) -> Slope:
+        """The least squares' line; the bound is twice the slope's standard error, of points taken as one in four."""
+        at_s, value = np.array(points, np.float64).T
+        if len(at_s) < 4:
+            return cls(float(value[0]), float(value[-1]), None, None)
+        slope, begin = np.polyfit(at_s, value, 1)
+        left = value - (slope * at_s + begin)
+        spread = float(((at_s - at_s.mean()) ** 2).sum())
+        error = math.sqrt(4.0 * float((left**2).sum()) / (len(at_s) - 2) / spread)
+        return cls(
+            round(float(begin + slope * at_s[0]), 1),
+            round(float(begin + slope * at_s[-1]), 1),
+            round(3_600.0 * float(slope), 1),
+            round(7_200.0 * error, 1),
+        )

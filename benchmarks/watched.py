@@ -21,6 +21,15 @@ from typing import Any
 
 import typer
 
+from swept.kernel_cache import use_own_cache
+
+use_own_cache()
+
+import streams.worker
+import swept.wiring
+from swept.ingest import ingest
+from swept.process import process
+
 TICKS_S = os.sysconf("SC_CLK_TCK")
 EVERY_S = 1.0
 
@@ -96,8 +105,6 @@ def _cpu_s(thread: int) -> float:
 
 
 def _watch_worker(watch: Watch) -> None:
-    import streams.worker
-
     class Watched(streams.worker.Worker):
         def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the worker's own
             super().__init__(*args, **named, on_step=watch.step)
@@ -112,12 +119,6 @@ def _watch_worker(watch: Watch) -> None:
 
 def main(path: Path, role: str, options: Iterable[str]) -> None:
     """Run the role."""
-    import swept.wiring
-    from swept.ingest import ingest
-    from swept.kernel_cache import use_own_cache
-    from swept.process import process
-
-    use_own_cache()
     watch = Watch(path)
     open_log = swept.wiring.open_log
     swept.wiring.open_log = lambda *args, **named: watch.log(open_log(*args, **named))
