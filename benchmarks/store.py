@@ -290,7 +290,16 @@ def write_year(connection: psycopg.Connection[Any], year: Year, found: Found) ->
     """The week again and again, moved in time: fixes in bulk, all else as it is."""
     units = [unit.unit_id for unit in year.district.units]
     days = [
-        {unit: reader.reports(connection, unit, year.start_us(day), year.start_us(day + 1)) for unit in units}
+        dict(
+            zip(
+                units,
+                reader.reports(
+                    connection,
+                    [reader.Window(unit, year.start_us(day), year.start_us(day + 1)) for unit in units],
+                ),
+                strict=True,
+            )
+        )
         for day in range(WEEK)
     ]
     random = np.random.default_rng(1)

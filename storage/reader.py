@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +24,16 @@ _REPORT_FIELDS = tuple(field.name for field in fields(Report))
 _NUMBERS = ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", *LEVELS)
 _UNTOLD = -(2**31)
 _REPORTS = f"""
-    SELECT fix_time_us, kind, {", ".join(f"coalesce({SCALED[name]}::int4, {_UNTOLD})" for name in _NUMBERS)},
+    SELECT number, fix_time_us, kind,
+           {", ".join(f"coalesce({SCALED[name]}::int4, {_UNTOLD})" for name in _NUMBERS)},
            {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
-    FROM fix
-    WHERE unit_id = %s AND fix_time_us >= %s AND fix_time_us < %s
-    ORDER BY fix_time_us, kind
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
+        WITH ORDINALITY AS wanted (unit_id, from_us, to_us, number)
+    JOIN fix ON fix.unit_id = wanted.unit_id AND fix_time_us >= from_us AND fix_time_us < to_us
+    ORDER BY number, fix_time_us, kind
 """  # noqa: S608 - the names are our own
 _REPORT_TYPES = {
+    "number": "int8",
     "fix_time_us": "int8",
     "kind": "int2",
     **dict.fromkeys(_NUMBERS, "int4"),
@@ -50,16 +54,34 @@ _EXISTING = f"""
 """  # noqa: S608 - the names are our own
 
 
-def reports(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> ReportColumns:
-    """The unit's reports with from_us <= fix_time < to_us, in order."""
-    columns = copy_columns(connection, _REPORTS, (unit_id, from_us, to_us), _REPORT_TYPES)
+class Window(NamedTuple):
+    """A unit, and from_us <= t < to_us."""
+
+    unit_id: str
+    from_us: int
+    to_us: int
+
+
+def reports(connection: Connection[Any], windows: Sequence[Window]) -> list[ReportColumns]:
+    """The reports in each window, in order."""
+    if not windows:
+        return []
+    columns = copy_columns(connection, _REPORTS, _lists(windows), _REPORT_TYPES)
     equipment = [columns.pop(name).astype(np.int8) for name in EQUIPMENT]
     columns["kind"] = columns["kind"].astype(np.int8)
     for name in _NUMBERS:
         whole = columns[name]
         columns[name] = np.where(whole == _UNTOLD, np.nan, whole / 10.0 ** DECIMALS[name])
     levels = np.stack([columns.pop(name) for name in LEVELS], axis=1)
-    return ReportColumns(**columns, equipment=np.stack(equipment, axis=1), levels=levels)
+    numbers = columns.pop("number")
+    found = ReportColumns(**columns, equipment=np.stack(equipment, axis=1), levels=levels)
+    bounds = np.searchsorted(numbers, np.arange(1, len(windows) + 2)).tolist()
+    return [found.take(slice(low, high)) for low, high in pairwise(bounds)]
+
+
+def _lists(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    """Rows, of which there is one at least, as columns."""
+    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def existing(
@@ -102,17 +124,24 @@ def units_between(connection: Connection[Any], from_us: int, to_us: int) -> list
     return [row[0] for row in rows]
 
 
-def last_track_before(connection: Connection[Any], unit_id: str, moment_us: int) -> tuple[int, int] | None:
-    """Start and end of the unit's last track that began before the moment.
+def last_tracks_before(
+    connection: Connection[Any], moments_us: Sequence[tuple[str, int]]
+) -> dict[str, tuple[int, int]]:
+    """Start and end of each unit's last track that began before the moment, where it has one.
 
     Two tracks may share the fix that ends one and starts the next: what falls on it touches both.
     """
-    row = connection.execute(
-        """SELECT start_us, end_us FROM track WHERE unit_id = %s AND start_us < %s
-           ORDER BY start_us DESC LIMIT 1""",
-        (unit_id, moment_us),
-    ).fetchone()
-    return None if row is None else (int(row[0]), int(row[1]))
+    if not moments_us:
+        return {}
+    rows = connection.execute(
+        """SELECT wanted.unit_id, found.start_us, found.end_us
+           FROM unnest(%s::text[], %s::bigint[]) AS wanted (unit_id, moment_us)
+           CROSS JOIN LATERAL (SELECT start_us, end_us FROM track
+                               WHERE track.unit_id = wanted.unit_id AND start_us < moment_us
+                               ORDER BY start_us DESC LIMIT 1) AS found""",
+        _lists(moments_us),
+    ).fetchall()
+    return {row[0]: (int(row[1]), int(row[2])) for row in rows}
 
 
 class Made(NamedTuple):
@@ -126,14 +155,19 @@ Digests = dict[int, Made]
 """By the start of a track."""
 
 
-def track_digests(connection: Connection[Any], unit_id: str, from_us: int, to_us: int) -> Digests:
-    """What the unit's tracks with from_us <= start < to_us were made of."""
-    rows = connection.execute(
-        """SELECT start_us, digest, rule_version, map_version
-           FROM track WHERE unit_id = %s AND start_us >= %s AND start_us < %s""",
-        (unit_id, from_us, to_us),
-    ).fetchall()
-    return {int(row[0]): Made(bytes(row[1]), Versions(*row[2:])) for row in rows}
+def track_digests(connection: Connection[Any], windows: Sequence[Window]) -> dict[str, Digests]:
+    """What the tracks that start in these windows, one of each unit, were made of."""
+    found: dict[str, Digests] = {window.unit_id: {} for window in windows}
+    if windows:
+        rows = connection.execute(
+            """SELECT wanted.unit_id, start_us, digest, rule_version, map_version
+               FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS wanted (unit_id, from_us, to_us)
+               JOIN track ON track.unit_id = wanted.unit_id AND start_us >= from_us AND start_us < to_us""",
+            _lists(windows),
+        )
+        for row in rows:
+            found[row[0]][int(row[1])] = Made(bytes(row[2]), Versions(*row[3:]))
+    return found
 
 
 PASS_COLUMNS = (
@@ -152,14 +186,17 @@ def pass_of(row: Sequence[Any]) -> Pass:
     return Pass(*values)
 
 
-def passes_of_tracks(connection: Connection[Any], unit_id: str, starts_us: Sequence[int]) -> list[Pass]:
-    """The committed passes of these tracks of a unit."""
+def passes_of_tracks(connection: Connection[Any], tracks: Sequence[tuple[str, int]]) -> list[Pass]:
+    """The committed passes of these tracks, each a unit and a start."""
+    if not tracks:
+        return []
     cursor = connection.cursor(binary=True)
     cursor.execute(
-        f"""SELECT {", ".join(PASS_COLUMNS)} FROM pass
-            WHERE unit_id = %s AND track_start_us = ANY(%s)
+        f"""SELECT {", ".join(PASS_COLUMNS)}
+            FROM unnest(%s::text[], %s::bigint[]) AS wanted (unit_id, track_start_us)
+            JOIN pass USING (unit_id, track_start_us)
             ORDER BY unit_id, track_start_us, ordinal""",  # noqa: S608 - the names are our own
-        (unit_id, list(starts_us)),
+        _lists(tracks),
     )
     return [pass_of(row) for row in cursor]
 

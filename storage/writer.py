@@ -146,29 +146,32 @@ def online(connection: Connection[Any], states: Mapping[str, tuple[bool, int]]) 
     )
 
 
-def tracks(
-    connection: Connection[Any], unit_id: str, gone_us: Sequence[int], new: Sequence[TrackRow]
-) -> None:
-    """Replace tracks of a unit: those that start at `gone_us` go, new ones come."""
-    if gone_us:
+def tracks(connection: Connection[Any], gone: Sequence[tuple[str, int]], new: Sequence[TrackRow]) -> None:
+    """Replace tracks: those that are `gone`, each a unit and a start, and new ones come."""
+    if gone:
         connection.execute(
-            "DELETE FROM track WHERE unit_id = %s AND start_us = ANY(%s)", (unit_id, list(gone_us))
+            """DELETE FROM track USING unnest(%s::text[], %s::bigint[]) AS old (unit_id, start_us)
+               WHERE track.unit_id = old.unit_id AND track.start_us = old.start_us""",
+            ([one[0] for one in gone], [one[1] for one in gone]),
         )
     if new:
         rows = ((*(getattr(t, name) for name in _TRACK_COLUMNS[:-2]), *t.versions) for t in new)
         _copy(connection, "track", _TRACK_COLUMNS, rows)
 
 
-def passes(
-    connection: Connection[Any], unit_id: str, gone: Sequence[Pass], new: Sequence[tuple[Pass, date]]
-) -> None:
-    """Replace passes of a unit; new ones come with the service day in which they start."""
+def passes(connection: Connection[Any], gone: Sequence[Pass], new: Sequence[tuple[Pass, date]]) -> None:
+    """Replace passes; new ones come with the service day in which they start."""
     if gone:
         connection.execute(
-            """DELETE FROM pass USING unnest(%s::bigint[], %s::integer[]) AS old (track_start_us, ordinal)
-               WHERE pass.unit_id = %s AND pass.track_start_us = old.track_start_us
+            """DELETE FROM pass
+               USING unnest(%s::text[], %s::bigint[], %s::integer[]) AS old (unit_id, track_start_us, ordinal)
+               WHERE pass.unit_id = old.unit_id AND pass.track_start_us = old.track_start_us
                  AND pass.ordinal = old.ordinal""",
-            ([one.track_start_us for one in gone], [one.ordinal for one in gone], unit_id),
+            (
+                [one.unit_id for one in gone],
+                [one.track_start_us for one in gone],
+                [one.ordinal for one in gone],
+            ),
         )
     if new:
         columns = (*PASS_COLUMNS, "service_day", "swept_mm", "swept_until_us")

@@ -17,6 +17,7 @@ from psycopg import Connection
 from processing.fix import Kind
 from processing.service_day import US
 from storage import positions, reader
+from storage.reader import Window
 from streams.cores import Cores
 from streams.figures import Causes, DayClosed, Figures
 from streams.log import partition_of
@@ -72,21 +73,22 @@ class Reprocess:
         self, connection: Connection[tuple[object, ...]], unit_id: str, day: date, touched: Touched
     ) -> None:
         """The tracks of a unit that start on a service day, and what it did on it."""
-        from_us, to_us = self._window(day)
+        today = Window(unit_id, *self._window(day))
         hold_us = int(self._restater.rules.equipment_hold_s_max * US)
         with connection.transaction():
             positions.lock_partition(connection, partition_of(unit_id, self._partitions))
-            starts = sorted(reader.track_digests(connection, unit_id, from_us, to_us))
-            following = sorted(reader.track_digests(connection, unit_id, to_us, to_us + WINDOW_US))
+            starts = sorted(reader.track_digests(connection, [today])[unit_id])
+            after = Window(unit_id, today.to_us, today.to_us + WINDOW_US)
+            following = sorted(reader.track_digests(connection, [after])[unit_id])
             if starts:
-                stop_us = following[0] if following else to_us + WINDOW_US
-                reports = reader.reports(connection, unit_id, starts[0] - hold_us, stop_us)
+                stop_us = following[0] if following else after.to_us
+                (reports,) = reader.reports(connection, [Window(unit_id, starts[0] - hold_us, stop_us)])
                 # Of what lies before the first track only a status may still hold.
                 reports = reports.take((reports.fix_time_us >= starts[0]) | (reports.kind == Kind.EQUIPMENT))
-                self._restater.again(connection, unit_id, reports, (starts[0], stop_us), touched)
-            today = reader.reports(connection, unit_id, from_us, to_us)
-            if len(today):
-                self._restater.unit_days(connection, {unit_id: today}, Touched())
+                self._restater.again(connection, Window(unit_id, starts[0], stop_us), reports, touched)
+            (reports,) = reader.reports(connection, [today])
+            if len(reports):
+                self._restater.unit_days(connection, {unit_id: reports}, Touched())
 
     def _day(self, connection: Connection[tuple[object, ...]], day: date, *, all_of_them: bool) -> None:
         """Restate a day's figures that are others now, or were made by other versions."""

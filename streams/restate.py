@@ -7,10 +7,11 @@ the time that a status holds). Tracks in between whose digest is as stored stay 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from psycopg import Connection
@@ -22,12 +23,15 @@ from processing.service_day import US, day_start_us, service_day
 from processing.sweep import Pass
 from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
 from storage import reader, writer
+from storage.reader import Window
 from storage.writer import TrackRow
 from streams.cores import Cores, Dated
 from streams.recent import Recent
 
 #: How much more is read while no gap is found; a track is a day long at most.
 WINDOW_US = 26 * 3_600 * US
+#: Units whose reports are read in one go: a day of each is in memory then.
+UNITS_READ_MAX = 32
 
 
 class CoreFailed(Exception):  # noqa: N818 - the core's fault, not ours
@@ -46,6 +50,27 @@ class Touched:
     late_us: tuple[int, int] | None = None
     recent: dict[str, tuple[int, ReportColumns | None]] = field(default_factory=dict)
     tracks: int = 0
+
+
+class _Part(NamedTuple):
+    """New reports of a unit that one window holds; its newest fix before this batch, its newest report now."""
+
+    unit_id: str
+    group: ReportColumns
+    last_us: int | None
+    newest_us: int
+
+
+@dataclass(slots=True)
+class _Made:
+    """What becomes of a unit's tracks and passes; `late_us` is the span of its late reports."""
+
+    unit_id: str
+    gone_us: list[int]
+    tracks: list[tuple[Track, Dated]]
+    went: list[Pass] = field(default_factory=list)
+    came: list[Pass] = field(default_factory=list)
+    late_us: tuple[int, int] | None = None
 
 
 class Days:
@@ -91,54 +116,88 @@ class Restater:
         self._hold_us = int(self.rules.equipment_hold_s_max * US)
         self._late_us = int(self.rules.join_s_max * US)
 
-    def unit(
+    def tracks(
         self,
         connection: Connection[Any],
-        unit_id: str,
-        new: ReportColumns,
-        last_us: int | None,
+        new: Mapping[str, ReportColumns],
+        last_us: Mapping[str, int],
         touched: Touched,
     ) -> None:
-        """Step 5 for one unit: `new` is committed with this batch, `last_us` was the newest fix before it."""
-        newest_us = max(int(new.fix_time_us[-1]), last_us or 0)
-        for group in _groups(new):
-            from_us = self._start_us(connection, unit_id, int(group.fix_time_us[0]))
-            late = last_us is not None and int(group.fix_time_us[0]) < last_us - self._late_us
-            reports, stop_us = self._window(
-                connection, unit_id, from_us, group, newest_us=newest_us, touched=touched
-            )
-            old, changed, fresh = self._replace(connection, unit_id, reports, from_us, stop_us)
-            touched.tracks += changed
-            if late:
-                span_us = (*(touched.late_us or ()), *group.fix_time_us[[0, -1]].tolist())
-                touched.late_us = min(span_us), max(span_us)
-            # What a track that grew has in common with what it was changes no figure.
-            for one in set(old) ^ set(fresh):
-                keys = {(one.street_id, day) for day in self.days.of_pass(one)}
-                touched.street_days |= keys
-                if late:
-                    touched.late |= keys
+        """Step 5: `new` is committed with this batch, `last_us` has the units' newest fixes before it."""
+        groups = {unit_id: list(_groups(columns)) for unit_id, columns in new.items()}
+        for turn in range(max(map(len, groups.values()), default=0)):
+            parts = [
+                _Part(unit_id, of[turn], last_us.get(unit_id), int(new[unit_id].fix_time_us[-1]))
+                for unit_id, of in groups.items()
+                if turn < len(of)
+            ]
+            made = [
+                one
+                for low in range(0, len(parts), UNITS_READ_MAX)
+                for one in self._matched(connection, parts[low : low + UNITS_READ_MAX], touched)
+            ]
+            self._write(connection, made, touched)
 
     def again(
-        self,
-        connection: Connection[Any],
-        unit_id: str,
-        reports: ReportColumns,
-        window_us: tuple[int, int],
-        touched: Touched,
+        self, connection: Connection[Any], window: Window, reports: ReportColumns, touched: Touched
     ) -> None:
         """Match a unit's tracks that start in a window again, where other versions made them."""
-        old, changed, fresh = self._replace(connection, unit_id, reports, *window_us)
-        touched.tracks += changed
-        for one in set(old) ^ set(fresh):
-            touched.street_days |= {(one.street_id, day) for day in self.days.of_pass(one)}
+        self._write(connection, self._made(connection, [(window, reports, None)]), touched)
 
-    def _start_us(self, connection: Connection[Any], unit_id: str, first_us: int) -> int:
-        """The start of the track that the first new report can fall in or join, else its own time."""
-        track = reader.last_track_before(connection, unit_id, first_us)
-        if track is None or track[1] < first_us - int(self.rules.track_gap_s_max * US):
-            return first_us
-        return track[0]
+    def _matched(self, connection: Connection[Any], parts: Sequence[_Part], touched: Touched) -> list[_Made]:
+        """What is made of the tracks that these new reports fall in or join."""
+        firsts_us = [(part.unit_id, int(part.group.fix_time_us[0])) for part in parts]
+        before = reader.last_tracks_before(connection, firsts_us)
+        gap_us = int(self.rules.track_gap_s_max * US)
+        starts_us: list[int] = []
+        for unit_id, first_us in firsts_us:
+            start_us, end_us = before.get(unit_id, (first_us, -(2**62)))
+            # The start of the track that the first report can fall in or join, else its own time.
+            starts_us.append(start_us if end_us >= first_us - gap_us else first_us)
+        todo: list[tuple[Window, ReportColumns, tuple[int, int] | None]] = []
+        for part, from_us, (reports, stop_us) in zip(
+            parts, starts_us, self._windows(connection, parts, starts_us, touched), strict=True
+        ):
+            late_us: tuple[int, int] | None = None
+            first_us, until_us = part.group.fix_time_us[[0, -1]].tolist()
+            if part.last_us is not None and first_us < part.last_us - self._late_us:
+                late_us = first_us, until_us
+            todo.append((Window(part.unit_id, from_us, stop_us), reports, late_us))
+        return self._made(connection, todo)
+
+    def _windows(
+        self,
+        connection: Connection[Any],
+        parts: Sequence[_Part],
+        starts_us: Sequence[int],
+        touched: Touched,
+    ) -> list[tuple[ReportColumns, int]]:
+        """Each unit's reports from its start (statuses: as long before as they hold) to a sure track's end."""
+        found: dict[int, tuple[ReportColumns, int]] = {}
+        further_us = WINDOW_US
+        while open_parts := [n for n in range(len(parts)) if n not in found]:
+            missing: dict[int, Window] = {}
+            known: dict[int, ReportColumns] = {}
+            for n in open_parts:
+                part = parts[n]
+                first_us, last_us = part.group.fix_time_us[[0, -1]].tolist()
+                load_us = min(starts_us[n], self.days.start_us(self.days.of(first_us))) - self._hold_us
+                cached = self._cached(part.unit_id, load_us, touched)
+                if cached is not None:
+                    known[n] = cached.merge(part.group)
+                missing[n] = Window(part.unit_id, load_us, last_us + further_us)
+            read = [n for n in open_parts if n not in known]
+            known |= zip(read, reader.reports(connection, [missing[n] for n in read]), strict=True)
+            for n in open_parts:
+                part, reports = parts[n], known[n]
+                complete = n not in read or part.newest_us < missing[n].to_us
+                stop_us = self._stop_us(reports, int(part.group.fix_time_us[-1]))
+                if stop_us is None and not complete:
+                    continue
+                touched.recent[part.unit_id] = (missing[n].from_us, reports if complete else None)
+                found[n] = self._cut(reports, starts_us[n], stop_us or 2**62)
+            further_us += WINDOW_US
+        return [found[n] for n in range(len(parts))]
 
     def _cached(self, unit_id: str, from_us: int, touched: Touched) -> ReportColumns | None:
         """The unit's reports from an instant on as this transaction sees them, less the group at hand."""
@@ -147,35 +206,8 @@ class Restater:
         known_from_us, known = touched.recent[unit_id]
         return known if known is not None and known_from_us <= from_us else None
 
-    def _window(
-        self,
-        connection: Connection[Any],
-        unit_id: str,
-        from_us: int,
-        group: ReportColumns,
-        *,
-        newest_us: int,
-        touched: Touched,
-    ) -> tuple[ReportColumns, int]:
-        """The unit's reports from `from_us` (statuses: as long before as they hold) to a sure track's end."""
-        last_us = int(group.fix_time_us[-1])
-        day_us = self.days.start_us(self.days.of(int(group.fix_time_us[0])))
-        load_us = min(from_us, day_us) - self._hold_us
-        cached = self._cached(unit_id, load_us, touched)
-        to_us = last_us + WINDOW_US
-        while True:
-            if cached is not None:
-                reports = cached.merge(group)
-                complete = True
-            else:
-                reports = reader.reports(connection, unit_id, load_us, to_us)
-                complete = newest_us < to_us
-            stop_us = self._stop_us(reports, last_us)
-            if stop_us is not None or complete:
-                break
-            to_us += WINDOW_US
-        touched.recent[unit_id] = (load_us, reports if complete else None)
-        stop_us = stop_us or 2**62
+    def _cut(self, reports: ReportColumns, from_us: int, stop_us: int) -> tuple[ReportColumns, int]:
+        """Reports of the tracks from one start to the next that nothing new can reach, and that start."""
         keep = (reports.fix_time_us < stop_us) & (
             (reports.fix_time_us >= from_us)
             | ((reports.kind == Kind.EQUIPMENT) & (reports.fix_time_us >= from_us - self._hold_us))
@@ -190,28 +222,54 @@ class Restater:
         found = np.flatnonzero(starts)
         return int(fixes_us[1:][found[0]]) if len(found) else None
 
-    def _replace(
-        self, connection: Connection[Any], unit_id: str, reports: ReportColumns, from_us: int, stop_us: int
-    ) -> tuple[list[Pass], int, list[Pass]]:
-        """Write what changed; gives the passes that went, how many tracks changed, and the new passes."""
-        known = reader.track_digests(connection, unit_id, from_us, stop_us)
-        tracks = self._tracks(connection, unit_id, reports, known)
-        fresh = [(track, dated) for track, dated in tracks if track.passes is not None]
-        unchanged = {track.start_us for track, _ in tracks if track.passes is None}
-        gone = sorted(start_us for start_us in known if start_us not in unchanged)
-        old = reader.passes_of_tracks(connection, unit_id, gone) if gone else []
-        rows = [
-            TrackRow(t.unit_id, t.start_us, t.end_us, t.fixes, t.digest, dated.versions, t.suspected_datum)
-            for t, dated in fresh
-        ]
-        writer.tracks(connection, unit_id, gone, rows)
-        # Of a track that grew, most passes stay as they were, and so do their streets.
-        before = {(one.track_start_us, one.ordinal): one for one in old}
-        after = {(one.track_start_us, one.ordinal): one for track, _ in fresh for one in track.passes or ()}
-        went = [one for key, one in before.items() if after.get(key) != one]
-        came = [one for key, one in after.items() if before.get(key) != one]
-        writer.passes(connection, unit_id, went, [(one, self.days.of(one.enter_us)) for one in came])
-        return went, len(fresh), came
+    def _made(
+        self,
+        connection: Connection[Any],
+        todo: Sequence[tuple[Window, ReportColumns, tuple[int, int] | None]],
+    ) -> list[_Made]:
+        """What is made of the tracks in each window, and what of the store it replaces."""
+        digests = reader.track_digests(connection, [window for window, _, _ in todo])
+        made: list[_Made] = []
+        for window, reports, late_us in todo:
+            known = digests[window.unit_id]
+            tracks = self._tracks(connection, window.unit_id, reports, known)
+            unchanged = {track.start_us for track, _ in tracks if track.passes is None}
+            gone = sorted(start_us for start_us in known if start_us not in unchanged)
+            fresh = [(track, dated) for track, dated in tracks if track.passes is not None]
+            made.append(_Made(window.unit_id, gone, fresh, late_us=late_us))
+        old: dict[str, list[Pass]] = defaultdict(list)
+        for one in reader.passes_of_tracks(connection, [(m.unit_id, us) for m in made for us in m.gone_us]):
+            old[one.unit_id].append(one)
+        for unit in made:
+            # Of a track that grew, most passes stay as they were, and so do their streets.
+            before = {(one.track_start_us, one.ordinal): one for one in old[unit.unit_id]}
+            after = {(one.track_start_us, one.ordinal): one for t, _ in unit.tracks for one in t.passes or ()}
+            unit.went = [one for key, one in before.items() if after.get(key) != one]
+            unit.came = [one for key, one in after.items() if before.get(key) != one]
+        return made
+
+    def _write(self, connection: Connection[Any], made: Sequence[_Made], touched: Touched) -> None:
+        """Write what changed of all units at once."""
+        writer.tracks(
+            connection,
+            [(unit.unit_id, start_us) for unit in made for start_us in unit.gone_us],
+            [_row(track, dated) for unit in made for track, dated in unit.tracks],
+        )
+        writer.passes(
+            connection,
+            [one for unit in made for one in unit.went],
+            [(one, self.days.of(one.enter_us)) for unit in made for one in unit.came],
+        )
+        for unit in made:
+            touched.tracks += len(unit.tracks)
+            if unit.late_us is not None:
+                span_us = (*(touched.late_us or ()), *unit.late_us)
+                touched.late_us = min(span_us), max(span_us)
+            for one in (*unit.went, *unit.came):
+                keys = {(one.street_id, day) for day in self.days.of_pass(one)}
+                touched.street_days |= keys
+                if unit.late_us is not None:
+                    touched.late |= keys
 
     def _tracks(
         self, connection: Connection[Any], unit_id: str, reports: ReportColumns, known: reader.Digests
@@ -239,13 +297,12 @@ class Restater:
         self, connection: Connection[Any], new: Mapping[str, ReportColumns], touched: Touched
     ) -> None:
         """Step 6: build the unit-days and equipment intervals of the days of new reports again."""
-        keys: list[tuple[str, date]] = []
+        keys = [(unit_id, day) for unit_id, columns in new.items() for day in self._days(columns)]
         days: list[UnitDay] = []
         intervals: list[tuple[date, EquipmentInterval]] = []
-        for unit_id, columns in new.items():
-            for day in self._days(columns):
-                keys.append((unit_id, day))
-                reports = self._day(connection, unit_id, day, touched)
+        for low in range(0, len(keys), UNITS_READ_MAX):
+            some = keys[low : low + UNITS_READ_MAX]
+            for (unit_id, day), reports in zip(some, self._of_days(connection, some, touched), strict=True):
                 core = self.cores.knowing(self.cores.at(connection, day), unit_id)
                 try:
                     figures = unit_day(core.units[unit_id], day, reports, core.rules)
@@ -273,14 +330,26 @@ class Restater:
                 found.append(day)
         return found
 
-    def _day(self, connection: Connection[Any], unit_id: str, day: date, touched: Touched) -> ReportColumns:
-        """The unit's reports of a service day, and those before it from which a status may still hold."""
-        from_us = self.days.start_us(day) - self._hold_us
-        to_us = self.days.start_us(day + timedelta(days=1))
-        known_from_us, known = touched.recent.get(unit_id, (0, None))
-        if known is not None and known_from_us <= from_us:
-            return known.between(from_us, to_us)
-        return reader.reports(connection, unit_id, from_us, to_us)
+    def _of_days(
+        self, connection: Connection[Any], keys: Sequence[tuple[str, date]], touched: Touched
+    ) -> list[ReportColumns]:
+        """Each unit's reports of a service day, and those before it from which a status may still hold."""
+        windows = [
+            Window(
+                unit_id,
+                self.days.start_us(day) - self._hold_us,
+                self.days.start_us(day + timedelta(days=1)),
+            )
+            for unit_id, day in keys
+        ]
+        found: dict[Window, ReportColumns] = {}
+        for window in windows:
+            known_from_us, known = touched.recent.get(window.unit_id, (0, None))
+            if known is not None and known_from_us <= window.from_us:
+                found[window] = known.between(window.from_us, window.to_us)
+        missing = [window for window in windows if window not in found]
+        found |= zip(missing, reader.reports(connection, missing), strict=True)
+        return [found[window] for window in windows]
 
     def _clipped(self, states: Iterable[EquipmentInterval], day: date) -> Iterable[EquipmentInterval]:
         """What of these lies in the service day."""
@@ -288,6 +357,18 @@ class Restater:
         for state in states:
             if state.to_us > start_us:
                 yield replace(state, from_us=max(state.from_us, start_us))
+
+
+def _row(track: Track, dated: Dated) -> TrackRow:
+    return TrackRow(
+        track.unit_id,
+        track.start_us,
+        track.end_us,
+        track.fixes,
+        track.digest,
+        dated.versions,
+        track.suspected_datum,
+    )
 
 
 def _groups(new: ReportColumns) -> Iterable[ReportColumns]:

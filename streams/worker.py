@@ -264,8 +264,7 @@ class Worker:
             self._on_step("fence")
             new, last_us = self._write_reports(connection, batch, counts)
             self._on_step("reports")
-            for unit_id, columns in new.items():
-                self._restater.unit(connection, unit_id, columns, last_us.get(unit_id), touched)
+            self._restater.tracks(connection, new, last_us, touched)
             self._on_step("tracks")
             self._restater.unit_days(connection, new, touched)
             self._on_step("unit_days")

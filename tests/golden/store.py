@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
@@ -112,12 +111,10 @@ def write_districts(connection: Connection[Any]) -> Cores:
 def write_passes(connection: Connection[Any], figures: Figures, given: Sequence[slow.Pass]) -> Touched:
     """Rows of passes; what they touch."""
     touched = Touched()
-    by_unit = defaultdict(list)
-    for one in translate.passes(given):
-        by_unit[one.unit_id].append((one, figures.days.of(one.enter_us)))
+    passes = translate.passes(given)
+    for one in passes:
         touched.street_days |= {(one.street_id, day) for day in figures.days.of_pass(one)}
-    for unit_id, passes in by_unit.items():
-        writer.passes(connection, unit_id, [], passes)
+    writer.passes(connection, [], [(one, figures.days.of(one.enter_us)) for one in passes])
     return touched
 
 

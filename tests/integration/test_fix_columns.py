@@ -66,7 +66,7 @@ def test_property_what_is_decoded_comes_back_from_the_store_bit_for_bit(
     with connection.transaction(force_rollback=True):
         writer.reports(connection, [(one, Place("log", 3, n, 0)) for n, one in enumerate(reports)], [])
         found, places = reader.existing(connection, map(identity, reports))
-        columns = reader.reports(connection, datum, 0, 2**62)
+        (columns,) = reader.reports(connection, [reader.Window(datum, 0, 2**62)])
         track = unit_track(connection, datum, 0, 2**62, 100)
         (now,) = units_now(connection, [datum])
     assert [repr(found[identity(one)]) for one in reports] == [repr(one) for one in reports]
@@ -111,7 +111,7 @@ def test_many_at_once_are_written_once(connection: psycopg.Connection) -> None:
     assert merge(0, 1_000) == 1_000
     assert merge(0, 1_000) == 0
     assert merge(900, 200) == 100
-    found = reader.reports(connection, "u", 0, 2**62)
+    (found,) = reader.reports(connection, [reader.Window("u", 0, 2**62)])
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(found, name), getattr(columns("u", 0, 1_100), name))
 

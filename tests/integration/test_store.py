@@ -58,13 +58,15 @@ def test_reports_come_back_as_they_went_in(connection: psycopg.Connection) -> No
     }
     assert found[identity(FULL)] == FULL
     assert places[identity(LATER)] == place(2)
-    columns = reader.reports(connection, "u", 0, 2**62)
+    (columns,) = reader.reports(connection, [reader.Window("u", 0, 2**62)])
     expected = ReportColumns.of(sorted(reports, key=lambda one: (one.fix_time_us, one.kind)))
     for name in ("fix_time_us", "kind", "lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", "equipment"):
         np.testing.assert_array_equal(getattr(columns, name), getattr(expected, name))
     assert columns.equipment.shape == (3, len(EQUIPMENT))
-    assert len(reader.reports(connection, "u", 0, FULL.fix_time_us)) == 0
-    assert len(reader.reports(connection, "nobody", 0, 2**62)) == 0
+    windows = [
+        reader.Window(*one) for one in (("u", 0, FULL.fix_time_us), ("nobody", 0, 2**62), ("u", 0, 2**62))
+    ]
+    assert [len(found) for found in reader.reports(connection, windows)] == [0, 0, len(columns)]
     assert reader.last_fix_us(connection, ["u", "nobody"]) == {"u": LATER.fix_time_us}
 
 
@@ -92,9 +94,9 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
     pieces = (Piece(0, 900, 10, 20), Piece(1_000, 2_000, 30, 40))
     swept = Pass("u", 5, 0, "a", "sweeping", 1, 10, 40, 0, 2_000, pieces, (Piece(900, 1_000, 20, 30),), "b")
     through = Pass("u", 5, 1, "a", "sweeping", -1, 50, 60, 2_000, 0, ())
-    writer.passes(connection, "u", [], [(swept, DAY), (through, DAY)])
+    writer.passes(connection, [], [(swept, DAY), (through, DAY)])
     assert passes_of_day(connection, "a", DAY) == [swept, through]
-    assert reader.passes_of_tracks(connection, "u", [5]) == [swept, through]
+    assert reader.passes_of_tracks(connection, [("u", 5)]) == [swept, through]
     assert reader.passes_of_street_days(connection, [("a", DAY, 0)]) == [
         ("a", DAY, True, swept),
         ("a", DAY, True, through),
@@ -104,7 +106,7 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
         ("a", following, False, swept)
     ]
     assert reader.passes_of_street_days(connection, [("a", following, 41)]) == []
-    writer.passes(connection, "u", [swept], [])
+    writer.passes(connection, [swept], [])
     assert passes_of_day(connection, "a", DAY) == [through]
     assert passes_between(connection, "a", 0, 100) == []
 
@@ -135,10 +137,10 @@ def recorded(figures: StreetDay) -> Recorded:
 
 
 def test_what_a_track_was_made_of_and_by_which_versions_is_told(connection: psycopg.Connection) -> None:
-    writer.tracks(connection, "u", [], [writer.TrackRow("u", 5, 9, 2, b"digest", VERSIONS)])
-    assert reader.track_digests(connection, "u", 0, 10) == {5: (b"digest", VERSIONS)}
-    assert reader.last_track_before(connection, "u", 7) == (5, 9)
-    assert reader.last_track_before(connection, "u", 4) is None
+    writer.tracks(connection, [], [writer.TrackRow("u", 5, 9, 2, b"digest", VERSIONS)])
+    assert reader.track_digests(connection, [reader.Window("u", 0, 10)]) == {"u": {5: (b"digest", VERSIONS)}}
+    assert reader.last_tracks_before(connection, [("u", 7), ("v", 7)]) == {"u": (5, 9)}
+    assert reader.last_tracks_before(connection, [("u", 4)]) == {}
 
 
 def test_a_district_is_kept_byte_for_byte_and_the_same_files_make_no_new_version(

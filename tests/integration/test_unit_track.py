@@ -28,10 +28,8 @@ def test_each_fix_comes_with_its_track(connection: psycopg.Connection) -> None:
         (moments[5], START_US + DAY_US),
     ]
     rows = [TrackRow("u", first, last, 2, b"", Versions("rules", "map")) for first, last in spans]
-    writer.tracks(connection, "u", [], rows)
-    writer.tracks(
-        connection, "v", [], [TrackRow("v", START_US, START_US + DAY_US, 2, b"", Versions("r", "m"))]
-    )
+    writer.tracks(connection, [], rows)
+    writer.tracks(connection, [], [TrackRow("v", START_US, START_US + DAY_US, 2, b"", Versions("r", "m"))])
     found = unit_track(connection, "u", START_US, moments[5], 100)
     assert [(one.fix_time_us, one.track_start_us) for one in found] == [
         (moments[0], spans[1][0]),
