@@ -8,8 +8,13 @@ In this order, and in no other:
 4. append envelopes and those frontiers in one go, again and again until the log has taken them; one that
    it never will doesn't hold up the others (ingest/append.py);
 5. acknowledge to the broker;
-6. tell each unit how far its reports are durable, and whoever set the clock that it runs;
+6. tell the others of a group which reports are durable, each unit how far its own are, and whoever set the
+   clock that it runs;
 7. append a tick to each partition where ten minutes of the district's clock went by.
+
+A group shares out a unit's messages one by one, so no member alone knows how far they are durable. What one
+tells the others goes out before its acknowledgements: a device that begins anew at 1 sends its second report
+only after that, so nobody takes it for a resend of long ago.
 
 Killed before 4 is done, the broker delivers again; killed between 4 and 5, it delivers again what the log
 has already, and processing counts a report once. Nothing is acknowledged that isn't durable.
@@ -26,6 +31,8 @@ from typing import TypeVar
 
 from ingest.append import append
 from ingest.envelope import (
+    LOST_SHARED_US,
+    LOST_US,
     ClockError,
     DistrictClock,
     Frontier,
@@ -34,7 +41,11 @@ from ingest.envelope import (
     advance,
     bounded,
     clock_topic,
+    durable_payload,
+    durable_topic,
+    joined,
     parse_clock,
+    parse_durable,
     seqs_of,
     unit_of,
 )
@@ -67,6 +78,7 @@ def session(url: str, district_id: str, client_id: str, group: str | None, recei
         client_id,
         shared=tuple(f"swept/v1/{district_id}/+/{kind}" for kind in KINDS),
         own=(clock_topic(district_id),),
+        between=(durable_topic(district_id),) if group is not None else (),
         group=group,
         receive_maximum=receive_maximum,
     )
@@ -89,6 +101,8 @@ class Bridge:
         self._stats = stats
         self._report = report
         self._clock_topic = clock_topic(district_id)
+        self._durable_topic = durable_topic(district_id)
+        self._shared = subscriber.session.group is not None
         self._clock = DistrictClock()
         self._frontiers: dict[str, Frontier] = {}
         self._due: dict[str, int] = {}
@@ -123,18 +137,10 @@ class Bridge:
 
     def _move(self, arrivals: Sequence[Arrival]) -> bool:
         """Steps 2 to 5 for a batch; False when told to stop before the log has taken it."""
-        envelopes: list[Envelope] = []
-        seqs: dict[str, list[int]] = {}
-        for arrival in arrivals:
-            if arrival.mqtt_topic == self._clock_topic:
-                if not self._set_clock(arrival.payload):  # 2
-                    return False
-                continue
-            envelope = self._envelope(arrival)
-            envelopes.append(envelope)
-            # Who has no name, or one that is too long, hears nothing.
-            if envelope.key and (found := seqs_of(arrival.payload)):
-                seqs.setdefault(envelope.key, []).extend(found)
+        sorted_out = self._sort_out(arrivals)
+        if sorted_out is None:
+            return False
+        envelopes, seqs = sorted_out
         moved = self._moved(seqs)  # 3
         if moved is None:
             return False
@@ -154,7 +160,28 @@ class Bridge:
         self._frontiers.update(moved)
         self._subscriber.acknowledge(arrivals)  # 5
         self._due.update((key, frontier.seq) for key, frontier in moved.items() if frontier.seq is not None)
+        if self._shared and seqs:
+            self._subscriber.tell(self._durable_topic, durable_payload(seqs))  # 6
         return True
+
+    def _sort_out(self, arrivals: Sequence[Arrival]) -> tuple[list[Envelope], dict[str, list[int]]] | None:
+        """What goes into the log, and each unit's seqs in it; hears the clock and the other members meanwhile."""
+        envelopes: list[Envelope] = []
+        seqs: dict[str, list[int]] = {}
+        for arrival in arrivals:
+            if arrival.mqtt_topic == self._clock_topic:
+                if not self._set_clock(arrival.payload):  # 2
+                    return None
+                continue
+            if arrival.mqtt_topic == self._durable_topic:
+                self._hear(parse_durable(arrival.payload))
+                continue
+            envelope = self._envelope(arrival)
+            envelopes.append(envelope)
+            # Who has no name, or one that is too long, hears nothing.
+            if envelope.key and (found := seqs_of(arrival.payload)):
+                seqs.setdefault(envelope.key, []).extend(found)
+        return envelopes, seqs
 
     def _envelope(self, arrival: Arrival) -> Envelope:
         try:
@@ -177,25 +204,35 @@ class Bridge:
         """The frontiers of these units once the batch is durable; None when told to stop."""
         if len(self._frontiers) + len(seqs) > UNITS_MAX:
             self._frontiers.clear()
-        shared = self._subscriber.session.group is not None
-        ask = [key for key in seqs if shared or key not in self._frontiers]
+        ask = [key for key in seqs if self._shared or key not in self._frontiers]
         if ask:
             known = self._insist(lambda: self._log.acks(ask))
             if known is None:
                 return None
             self._remember(ask, known[0])
-        now_us = time.time_ns() // 1000
-        return {key: advance(self._frontiers[key], found, now_us) for key, found in seqs.items()}
+        return {key: self._advanced(self._frontiers[key], found) for key, found in seqs.items()}
 
     def _remember(self, keys: Iterable[str], known: dict[str, int]) -> None:
         """Start from what the log has; another member of the group may be further."""
         for key in keys:
-            mine = self._frontiers.get(key, Frontier())
-            seq = known.get(key)
-            if mine.seq is None or (seq is not None and seq > mine.seq):
-                ahead = frozenset(later for later in mine.ahead if seq is not None and later > seq)
-                mine = Frontier(seq, ahead, mine.hole_us)
-            self._frontiers[key] = mine
+            mine, seq = self._frontiers.get(key, Frontier()), known.get(key)
+            self._frontiers[key] = mine if seq is None else joined(mine, seq)
+
+    def _hear(self, durable: dict[str, list[int]]) -> None:
+        """What another member made durable may be what one of ours waits behind."""
+        for key, found in durable.items():
+            mine = self._frontiers.get(key)
+            if mine is None or mine.seq is None:
+                continue
+            moved = self._frontiers[key] = self._advanced(mine, found)
+            if mine.ahead and moved.seq != mine.seq and moved.seq is not None:
+                self._due[key] = moved.seq
+
+    def _advanced(self, frontier: Frontier, seqs: Iterable[int]) -> Frontier:
+        """Not by the wall clock, which is set forward: a hole would then be given up before its time."""
+        return advance(
+            frontier, seqs, time.monotonic_ns() // 1000, LOST_SHARED_US if self._shared else LOST_US
+        )
 
     def _tell(self, *, now: bool = False) -> None:
         """Step 6: what each unit may forget."""

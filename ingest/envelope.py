@@ -8,7 +8,7 @@ is that rule.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -25,6 +25,10 @@ RESET_SEQ = 100_000
 """A seq this far below the last one isn't a resend: the device's counter started again."""
 LOST_US = 20_000_000
 """A device resends from its oldest report after 30 s; what it skips again after 20 s it no longer has."""
+LOST_SHARED_US = 600_000_000
+"""The same where others share the work: what is missing may lie in the session of one of them that is away."""
+DURABLE_MAX = 2_000_000
+"""Seqs of one unit in one message to the other members: more than a batch can hold."""
 AHEAD_MAX = 4_096
 """Seqs beyond a hole that are remembered per unit; more than that and the device must send them again."""
 
@@ -62,6 +66,11 @@ def _bounded_level(level: str) -> str:
 def ack_topic(district_id: str, unit_id: str) -> str:
     """Where a unit hears which of its reports are durable."""
     return f"swept/v1/{district_id}/{unit_id}/ack"
+
+
+def durable_topic(district_id: str) -> str:
+    """Where those who share the work of ingest tell each other which reports are durable."""
+    return f"swept/v1/{district_id}/durable"
 
 
 def clock_topic(district_id: str) -> str:
@@ -179,19 +188,64 @@ class Frontier(NamedTuple):
     hole_us: int = 0
 
 
-def advance(frontier: Frontier, seqs: Iterable[int], wall_now_us: int) -> Frontier:
-    """The frontier once reports with these seqs are durable too.
+def advance(frontier: Frontier, seqs: Iterable[int], now_us: int, lost_us: int = LOST_US) -> Frontier:
+    """The frontier once reports with these seqs are durable too; `now_us` of any clock that is never set back.
 
     The next one in turn moves it. A first one, or one of a counter that started again, sets it. One at or
     below it is a resend. One beyond a hole doesn't move it: what is missing was lost on the way and the
-    device will send it again; unless it begins there again 20 s later, for then it no longer has it.
+    device will send it again; unless it begins there again `lost_us` later, for then it no longer has it.
     """
     for seq in seqs:
-        frontier = _advance_one(frontier, seq, wall_now_us)
+        frontier = _advance_one(frontier, seq, now_us, lost_us)
     return frontier
 
 
-def _advance_one(frontier: Frontier, seq: int, wall_now_us: int) -> Frontier:
+def joined(frontier: Frontier, seq: int) -> Frontier:
+    """The frontier, where the log says that all up to `seq` are durable."""
+    if frontier.seq is not None and seq <= frontier.seq:
+        return frontier
+    return _absorb(seq, frontier)
+
+
+class _Durable(msgspec.Struct):
+    unit: str
+    seqs: list[tuple[int, int]]
+
+
+_durable_decoder = msgspec.json.Decoder(list[_Durable])
+_durable_encoder = msgspec.json.Encoder()
+
+
+def durable_payload(seqs: Mapping[str, Sequence[int]]) -> bytes:
+    """What a member tells the others: by unit, the first and last of each run of seqs that are durable now."""
+    return _durable_encoder.encode([_Durable(unit_id, _runs(found)) for unit_id, found in seqs.items()])
+
+
+def parse_durable(payload: bytes) -> dict[str, list[int]]:
+    """What another member told; nothing of what can't be read or claims too much."""
+    try:
+        told = _durable_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return {
+        one.unit: [seq for first, last in one.seqs for seq in range(first, last + 1)]
+        for one in told
+        if sum(max(0, last - first + 1) for first, last in one.seqs) <= DURABLE_MAX
+        and all(_is_seq(seq) for run in one.seqs for seq in run)
+    }
+
+
+def _runs(seqs: Sequence[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for seq in seqs:
+        if runs and seq == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], seq
+        else:
+            runs.append((seq, seq))
+    return runs
+
+
+def _advance_one(frontier: Frontier, seq: int, now_us: int, lost_us: int) -> Frontier:
     last = frontier.seq
     if last is None:
         return Frontier(seq)
@@ -200,15 +254,15 @@ def _advance_one(frontier: Frontier, seq: int, wall_now_us: int) -> Frontier:
     if seq <= last:
         started_again = seq < last - RESET_SEQ or (seq in (0, 1) and seq != last)
         return Frontier(seq) if started_again else frontier
-    return _ahead(frontier, seq, wall_now_us)
+    return _ahead(frontier, seq, now_us, lost_us)
 
 
-def _ahead(frontier: Frontier, seq: int, wall_now_us: int) -> Frontier:
+def _ahead(frontier: Frontier, seq: int, now_us: int, lost_us: int) -> Frontier:
     """The frontier once `seq`, beyond a hole, is durable too."""
     first_ahead = min(frontier.ahead, default=None)
     if first_ahead is None or seq < first_ahead:
-        return Frontier(frontier.seq, frontier.ahead | {seq}, wall_now_us)
-    if seq == first_ahead and wall_now_us - frontier.hole_us >= LOST_US:
+        return Frontier(frontier.seq, frontier.ahead | {seq}, now_us)
+    if seq == first_ahead and now_us - frontier.hole_us >= lost_us:
         return _absorb(seq, frontier)
     if len(frontier.ahead) < AHEAD_MAX:
         return frontier._replace(ahead=frontier.ahead | {seq})

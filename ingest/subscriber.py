@@ -38,6 +38,8 @@ HELD_BYTES_MAX = 64 * 1024 * 1024
 """Payload bytes in hand beyond which we stop reading the socket: 2,000 messages of 1 MiB are too many."""
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
 STOP_S_MAX = 5.0
+TOLD_MAX = 1_000
+"""Messages to other members that wait for the connection; the oldest are dropped."""
 
 
 class Arrival(NamedTuple):
@@ -54,21 +56,28 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where and as whom we subscribe; with a `group` the `shared` topics are spread over its members."""
+    """Where and as whom we subscribe; with a `group` the `shared` topics are spread over its members.
+
+    On topics `between` them members tell each other what they needn't hear if they are away.
+    """
 
     url: str
     client_id: str
     shared: tuple[str, ...]
     own: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
     group: str | None = None
     receive_maximum: int = RECEIVE_MAXIMUM
 
     @property
     def subscriptions(self) -> list[tuple[str, SubscribeOptions]]:
-        """What to subscribe to, at QoS 1."""
+        """What to subscribe to: at QoS 1, and what members tell each other at QoS 0."""
         prefix = f"$share/{self.group}/" if self.group else ""
         topics = [prefix + topic for topic in self.shared] + list(self.own)
-        return [(topic, SubscribeOptions(qos=1)) for topic in topics]
+        return [
+            *((topic, SubscribeOptions(qos=1)) for topic in topics),
+            *((topic, SubscribeOptions(qos=0, noLocal=True)) for topic in self.between),
+        ]
 
 
 class Subscriber:
@@ -87,6 +96,7 @@ class Subscriber:
         self._done: deque[Sequence[Arrival]] = deque()
         self._outbox: dict[str, tuple[bytes, int, bool]] = {}
         self._outbox_lock = threading.Lock()
+        self._told: deque[tuple[str, bytes]] = deque(maxlen=TOLD_MAX)
         self._connection = 0
         self._connected = False
         self._stopping = threading.Event()
@@ -135,8 +145,12 @@ class Subscriber:
         with self._outbox_lock:
             self._outbox[mqtt_topic] = (payload, qos, retain)
 
+    def tell(self, mqtt_topic: str, payload: bytes) -> None:
+        """Publish each of these in its order, before what is published; at QoS 0, so it may be lost."""
+        self._told.append((mqtt_topic, payload))
+
     def flush(self) -> None:
-        """Send now what was published."""
+        """Send now what was told and published."""
         self._wake()
 
     def stop(self) -> None:
@@ -259,6 +273,8 @@ class Subscriber:
             self._stats.acknowledged += len(current)
             self._stats.latencies([arrival.arrived_s for arrival in current], time.monotonic())
         if self._connected:
+            while self._told:
+                self._client.publish(*self._told.popleft(), qos=0)
             with self._outbox_lock:
                 outbox, self._outbox = self._outbox, {}
             for mqtt_topic, (payload, qos, retain) in outbox.items():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from ingest.envelope import (
     AHEAD_MAX,
     CLOCK_US,
+    DURABLE_MAX,
+    LOST_SHARED_US,
     LOST_US,
     SEQ_MAX,
     UNIT_ID_MAX,
@@ -16,7 +20,10 @@ from ingest.envelope import (
     TopicError,
     advance,
     bounded,
+    durable_payload,
+    joined,
     parse_clock,
+    parse_durable,
     seqs_of,
     unit_of,
 )
@@ -182,3 +189,54 @@ def test_a_fast_clock_stands_still_where_a_calendar_and_a_database_end() -> None
     clock = parse_clock(b'{"start":"2013-05-01T06:00:00Z","rate":1e6,"wall":"1970-01-01T00:00:00Z"}')
     assert clock.now_us(1_760_000_000_000_000) == CLOCK_US[1]
     assert clock.now_us(-1_760_000_000_000_000) == CLOCK_US[0]
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_members_that_tell_each_other_acknowledge_all_that_they_share(
+    turns: list[int], chance: Random
+) -> None:
+    """Report n goes to member turns[n]; what one tells reaches the others in its order, at any time."""
+    members = [Frontier(0) for _ in range(3)]
+    told: list[list[bytes]] = [[], [], []]
+    for seq, who in enumerate(turns, start=1):
+        members[who] = advance(members[who], [seq], 0, LOST_SHARED_US)
+        for other in {0, 1, 2} - {who}:
+            told[other].append(durable_payload({"u": [seq]}))
+        for other in range(3):
+            while told[other] and chance.random() < 0.5:
+                heard = parse_durable(told[other].pop(0))["u"]
+                members[other] = advance(members[other], heard, 0, LOST_SHARED_US)
+            assert (members[other].seq or 0) <= seq
+    for other in range(3):
+        for payload in told[other]:
+            members[other] = advance(members[other], parse_durable(payload)["u"], 0, LOST_SHARED_US)
+    assert members == [Frontier(len(turns), frozenset(), member.hole_us) for member in members]
+
+
+def test_what_the_log_says_fills_the_hole_that_a_member_waits_behind() -> None:
+    waiting = advance(Frontier(1), [3, 4, 7], 0)
+    assert joined(waiting, 2) == Frontier(4, frozenset({7}), 0)
+    assert joined(waiting, 1) == waiting
+    assert joined(Frontier(), 9) == Frontier(9)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b'[{"unit":1,"seqs":[]}]',
+        b'[{"unit":"u","seqs":[[1]]}]',
+        b'[{"unit":"u","seqs":[[0,%d]]}]' % DURABLE_MAX,
+        b'[{"unit":"u","seqs":[[-1,1]]}]',
+        b'[{"unit":"u","seqs":[[9,1],[0,%d]]}]' % DURABLE_MAX,
+        b"[" * 10_000,
+    ],
+)
+def test_what_no_member_tells_is_not_believed(payload: bytes) -> None:
+    assert parse_durable(payload) == {}
+
+
+@given(st.dictionaries(st.text(), st.lists(st.integers(0, 50))))
+def test_members_tell_seqs_in_their_order(seqs: dict[str, list[int]]) -> None:
+    assert parse_durable(durable_payload(seqs)) == seqs
