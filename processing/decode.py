@@ -44,7 +44,7 @@ PAYLOAD_BYTES_KEPT = 64 << 10
 #: Reports in one message.
 REPORTS_MAX = 1_000
 #: Degrees around (0, 0), about a metre: a receiver without a position.
-_NULL_DEG = 1e-5
+NULL_DEG = 1e-5
 _DETAIL_MAX = 200
 
 _TOO_MANY = f"more than {REPORTS_MAX} reports; send smaller arrays"
@@ -83,7 +83,9 @@ _Percent = Annotated[float, msgspec.Meta(ge=0, le=PERCENT_MAX)]
 _Seq = Annotated[int, msgspec.Meta(ge=SEQ_MIN, le=SEQ_MAX)]
 
 
-class _Equipment(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class SentEquipment(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """States as the contract has them."""
+
     engine: bool | None = None
     brush: bool | None = None
     spray: bool | None = None
@@ -93,7 +95,9 @@ class _Equipment(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     water_pct: _Percent | None = None
 
 
-class _Fix(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class SentFix(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A fix as the contract has it."""
+
     time: datetime | int | float | None = None
     lon: float | None = None
     lat: float | None = None
@@ -103,29 +107,30 @@ class _Fix(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     satellites: Annotated[int, msgspec.Meta(ge=0, le=SATELLITES_MAX)] | None = None
     seq: _Seq | None = None
     historical: bool | None = None
-    equipment: _Equipment | None = None
+    equipment: SentEquipment | None = None
     unit: str | None = None
     district: str | None = None
 
 
-class _Status(_Equipment, forbid_unknown_fields=True, gc=False):
+class SentStatus(SentEquipment, forbid_unknown_fields=True, gc=False):
     """A status of the equipment alone; its keys stand in `equipment` or at the top level."""
 
     time: datetime | int | float | None = None
     seq: _Seq | None = None
     historical: bool | None = None
-    equipment: _Equipment | None = None
+    equipment: SentEquipment | None = None
     unit: str | None = None
     district: str | None = None
 
 
-_TYPES: dict[Kind, type[_Fix | _Status]] = {Kind.FIX: _Fix, Kind.EQUIPMENT: _Status}
+_TYPES: dict[Kind, type[SentFix | SentStatus]] = {Kind.FIX: SentFix, Kind.EQUIPMENT: SentStatus}
 _FIELDS = {kind: frozenset(struct.__struct_fields__) for kind, struct in _TYPES.items()}
-_EQUIPMENT_FIELDS = frozenset(_Equipment.__struct_fields__)
-_NO_EQUIPMENT = _Equipment()
-_FAST: dict[Kind, msgspec.json.Decoder[Any]] = {
-    Kind.FIX: msgspec.json.Decoder(_Fix | list[_Fix]),
-    Kind.EQUIPMENT: msgspec.json.Decoder(_Status | list[_Status]),
+_EQUIPMENT_FIELDS = frozenset(SentEquipment.__struct_fields__)
+NO_EQUIPMENT = SentEquipment()
+#: Reads a message of this kind that is exactly what the contract says.
+FAST: dict[Kind, msgspec.json.Decoder[Any]] = {
+    Kind.FIX: msgspec.json.Decoder(SentFix | list[SentFix]),
+    Kind.EQUIPMENT: msgspec.json.Decoder(SentStatus | list[SentStatus]),
 }
 
 
@@ -156,6 +161,12 @@ def originals(
         return ()
     found = _Reader(mqtt_topic, received_us, unit_id, directory).outcomes(payload, _KINDS[kind_name])
     return tuple((outcome, original) for original, outcome in found if isinstance(outcome, Report))
+
+
+def fix_topic(unit_id: str, directory: Directory) -> str | None:
+    """The topic of a unit's fixes; None where it can't have one, as its id isn't one level of a topic."""
+    mqtt_topic = f"swept/v1/{directory.district_id}/{unit_id}/fix"
+    return mqtt_topic if _address(mqtt_topic, directory) == (unit_id, "fix", None) else None
 
 
 def _address(mqtt_topic: str, directory: Directory) -> tuple[str, str, _Refusal | None]:
@@ -203,7 +214,7 @@ class _Reader:
     def _fast(self, payload: bytes, kind: Kind) -> Decoded | None:
         """The whole message in one go, or None where any part of it needs a closer look."""
         try:
-            message = _FAST[kind].decode(payload)
+            message = FAST[kind].decode(payload)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         messages = message if type(message) is list else (message,)
@@ -252,7 +263,7 @@ class _Reader:
         return self.report(_TYPES[kind](**told), kind, _text(extra) if extra else None)
 
     def report(self, message: Any, kind: Kind, extra: str | None) -> Report | _Refusal:  # noqa: ANN401
-        """The report in a typed message (`_Fix` or `_Status`), or why it is refused."""
+        """The report in a typed message (`SentFix` or `SentStatus`), or why it is refused."""
         wrong = self._foreign(message)
         if wrong is not None:
             return wrong
@@ -264,7 +275,7 @@ class _Reader:
         position = self._position(message.lon, message.lat)
         if isinstance(position, _Refusal):
             return position
-        equipment = message.equipment or _NO_EQUIPMENT
+        equipment = message.equipment or NO_EQUIPMENT
         heading_deg = hundredths(message.heading_deg)
         return Report(
             self.unit_id,
@@ -331,15 +342,15 @@ class _Reader:
             return _Refusal(Reason.NO_POSITION, "lon and lat must both be there")
         if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):
             return _Refusal(Reason.OUT_OF_RANGE, f"({lon}, {lat}) is not a longitude and latitude in degrees")
-        if abs(lon) < _NULL_DEG and abs(lat) < _NULL_DEG:
+        if abs(lon) < NULL_DEG and abs(lat) < NULL_DEG:
             return _Refusal(Reason.NULL_ISLAND, "(0, 0): the receiver had no position")
         datum = self.directory.units[self.unit_id].profile.datum
         if datum != "WGS-84":
             lon, lat = to_wgs84(lon, lat, datum)
         return ten_millionths(lon), ten_millionths(lat)
 
-    def _status(self, message: _Status, fix_time_us: int, extra: str | None) -> Report | _Refusal:
-        nested = message.equipment or _NO_EQUIPMENT
+    def _status(self, message: SentStatus, fix_time_us: int, extra: str | None) -> Report | _Refusal:
+        nested = message.equipment or NO_EQUIPMENT
         told = {
             name: value if (value := getattr(nested, name)) is not None else getattr(message, name)
             for name in (*EQUIPMENT, *LEVELS)
@@ -379,7 +390,7 @@ def _told(value: Mapping[str, Any], fields: AbstractSet[str], extra: dict[str, A
             extra[name] = inner
         elif name == "equipment" and isinstance(inner, dict):
             unread: dict[str, Any] = {}
-            told[name] = _Equipment(**_told(inner, _EQUIPMENT_FIELDS, unread))
+            told[name] = SentEquipment(**_told(inner, _EQUIPMENT_FIELDS, unread))
             if unread:
                 extra[name] = unread
         elif inner is not None:

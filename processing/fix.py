@@ -124,7 +124,7 @@ _TRANSPORT = frozenset({"seq", "historical", "received_us"})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportColumns:
-    """Reports of one unit as columns, sorted by (fix_time_us, kind), identities unique.
+    """Reports as columns; those of one unit are sorted by (fix_time_us, kind), identities unique.
 
     Shapes are (n,); `equipment` is (n, 5) int8 with ON, OFF or UNKNOWN in the order of `EQUIPMENT`, `levels`
     is (n, 2) in percent in the order of `LEVELS`.
@@ -159,7 +159,7 @@ class ReportColumns:
 
     @classmethod
     def of(cls, reports: Iterable[Report]) -> ReportColumns:
-        """Columns of reports that are sorted by (fix_time_us, kind) and unique in it."""
+        """Columns of reports, in their order."""
         rows: Sequence[Report] = tuple(reports)
 
         def number(name: str) -> NDArray[np.float64]:
@@ -184,11 +184,15 @@ class ReportColumns:
             levels=np.stack([number(name) for name in LEVELS], axis=1),
         )
 
+    def joined(self, other: ReportColumns) -> ReportColumns:
+        """The rows of both, one after the other."""
+        return ReportColumns(
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
     def merge(self, newer: ReportColumns) -> ReportColumns:
         """Both sets in order; where an identity is in both, the row of `newer` stays."""
-        both = ReportColumns(
-            *(np.concatenate([getattr(newer, f.name), getattr(self, f.name)]) for f in fields(self))
-        )
+        both = newer.joined(self)
         order = np.lexsort((both.kind, both.fix_time_us))  # stable: of equals, newer comes first
         times, kinds = both.fix_time_us[order], both.kind[order]
         first = np.ones(len(order), dtype=bool)

@@ -19,11 +19,12 @@ Identity = tuple[str, Kind, int]
 class Resolved:
     """What a batch changes: `accepted` are new identities and winners that take an old one's place.
 
-    `replaced` are the reports that had that place, `conflicts` all that lost (each content once a batch), and
-    `duplicates` counts those that said nothing new.
+    `accepted_at` tells where among the incoming these stood. `replaced` are the reports that had that place,
+    `conflicts` all that lost (each content once a batch), and `duplicates` counts those that said nothing new.
     """
 
     accepted: tuple[Report, ...]
+    accepted_at: tuple[int, ...]
     replaced: tuple[Report, ...]
     conflicts: tuple[Rejection, ...]
     duplicates: int
@@ -37,24 +38,26 @@ def identity(report: Report) -> Identity:
 def resolve(existing: Mapping[Identity, Report], incoming: Iterable[Report]) -> Resolved:
     """Settle a batch against the reports that are known under the same identities."""
     standing: dict[Identity, Report] = {}
+    stood: dict[Identity, int] = {}
     losers: dict[bytes, Report] = {}
     duplicates = 0
-    for report in incoming:
+    for number, report in enumerate(incoming):
         key = identity(report)
         rival = standing.get(key) or existing.get(key)
         if rival is None:
-            standing[key] = report
+            standing[key], stood[key] = report, number
             continue
         content, rival_content = report.canonical(), rival.canonical()
         if content == rival_content or content in losers:
             duplicates += 1
         elif content < rival_content:
             losers[rival_content] = rival
-            standing[key] = report
+            standing[key], stood[key] = report, number
         else:
             losers[content] = report
     return Resolved(
         accepted=tuple(standing.values()),
+        accepted_at=tuple(stood.values()),
         replaced=tuple(existing[key] for key in standing if key in existing),
         conflicts=tuple(_conflict(content, report) for content, report in losers.items()),
         duplicates=duplicates,
