@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import reduce
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +34,7 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
+from processing.batch import Batch
 from processing.district import District
 from processing.district_files import Round
 from processing.fix import ReportColumns
@@ -41,9 +43,8 @@ from processing.service_day import US, day_start_us
 from simulators.channel import Delivery
 from simulators.scenario import load_scenario, play
 from storage import fixes, reader
-from storage.copy_binary import Column, Texts
+from storage.copy_binary import Column
 from storage.migrate import migrate
-from storage.place import Place
 from storage.queries.cleanings import cleanings
 from storage.queries.figures import figures
 from storage.queries.unit_track import unit_track
@@ -326,33 +327,32 @@ def moved_fixes(
     day: dict[str, ReportColumns], by_us: int, offset: int, random: np.random.Generator
 ) -> dict[str, Column]:
     """A day of all units at another time, places and speeds a little changed."""
-    parts = []
-    for unit, reports in day.items():
-        rows = len(reports)
-        moved = replace(
-            reports,
-            fix_time_us=reports.fix_time_us + by_us,
-            lon=reports.lon + np.rint(random.normal(0, 5, rows)) / 1e7,
-            lat=reports.lat + np.rint(random.normal(0, 5, rows)) / 1e7,
-            speed_kmh=np.maximum(0.0, reports.speed_kmh + np.rint(random.normal(0, 1, rows)) / 10),
-        )
-        received_us = moved.fix_time_us + random.exponential(0.5 * US, rows).astype(np.int64)
-        columns = fixes.columns_of(unit, moved, received_us, Place("year", 0, offset, 0))
-        columns["seq"] = np.arange(rows)
-        columns["satellites"] = random.integers(8, 19, rows)
-        parts.append(columns)
-        offset += rows
-    return {name: joined([part[name] for part in parts]) for name in parts[0]}
-
-
-def joined(columns: Sequence[Column]) -> Column:
-    """One column after the other; each text column holds one text."""
-    numbers = [column for column in columns if not isinstance(column, Texts)]
-    if numbers:
-        return np.ma.concatenate(numbers)
-    texts = [column for column in columns if isinstance(column, Texts)]
-    codes = np.concatenate([np.full(len(column), number) for number, column in enumerate(texts)])
-    return Texts(codes, tuple(column.values[0] for column in texts))
+    units = tuple(sorted(day))
+    reports = reduce(ReportColumns.joined, (day[unit] for unit in units))
+    rows = len(reports)
+    moved = replace(
+        reports,
+        fix_time_us=reports.fix_time_us + by_us,
+        lon=reports.lon + np.rint(random.normal(0, 5, rows)) / 1e7,
+        lat=reports.lat + np.rint(random.normal(0, 5, rows)) / 1e7,
+        speed_kmh=np.maximum(0.0, reports.speed_kmh + np.rint(random.normal(0, 1, rows)) / 10),
+    )
+    batch = Batch(
+        units,
+        np.repeat(np.arange(len(units)), [len(day[unit]) for unit in units]),
+        moved,
+        received_us=moved.fix_time_us + random.exponential(0.5 * US, rows).astype(np.int64),
+        satellites=random.integers(8, 19, rows).astype(np.float64),
+        seq=np.arange(rows),
+        numbered=np.ones(rows, dtype=bool),
+        historical=np.zeros(rows, dtype=bool),
+        extra=np.full(rows, None, dtype=object),
+        message=np.arange(rows),
+        element=np.zeros(rows, dtype=np.int64),
+    )
+    return fixes.columns_of(
+        batch, np.column_stack([np.zeros(rows, dtype=np.int64), offset + np.arange(rows)])
+    )
 
 
 def move(connection: psycopg.Connection[Any], table: str, year: Year) -> None:

@@ -16,14 +16,17 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from benchmarks.store import Year
-from processing.decode import Directory, decode
-from processing.fix import Report
+from processing.batch import Batch, settle
+from processing.decode import Directory
+from processing.read import BatchReader
 from storage import fixes, timescale
 from storage.migrate import migrate
-from storage.place import Place
+from streams.log import Envelope
 from swept.playing import district_and_plan
 from swept.settings import configs_folder
 from tests.timescale.wasm import wasm_server
@@ -31,15 +34,12 @@ from tests.timescale.wasm import wasm_server
 DAYS = 7
 
 
-def reports(year: Year, directory: Directory, day: int) -> list[tuple[Report, Place]]:
-    """What the units send on a day, each report once, with its place in the log."""
-    found: dict[tuple[str, int, int], tuple[Report, Place]] = {}
-    for offset, one in enumerate(year.deliveries(day)):
-        decoded = decode(one.mqtt_topic, one.payload, one.deliver_at_us, directory)
-        for element, report in enumerate(decoded.reports):
-            place = Place("week", 0, day * 100_000 + offset, element)
-            found.setdefault((report.unit_id, int(report.kind), report.fix_time_us), (report, place))
-    return list(found.values())
+def reports(year: Year, reader: BatchReader, day: int) -> tuple[Batch, NDArray[np.int64]]:
+    """What the units send on a day, each report once, and the places of its messages in the log."""
+    sent = [Envelope(d.unit_id, d.mqtt_topic, d.payload, d.deliver_at_us) for d in year.deliveries(day)]
+    offsets = day * 100_000 + np.arange(len(sent))
+    settled = settle(reader.read(sent).batch, {}, np.array([], dtype=np.int64))
+    return settled.accepted, np.column_stack([np.zeros(len(sent), dtype=np.int64), offsets])
 
 
 def main() -> None:
@@ -50,15 +50,15 @@ def main() -> None:
         migrate(connection)
         district, rounds = district_and_plan(configs_folder() / "zhanqian")
         year = Year(district, rounds, date(2026, 1, 1), DAYS)
-        directory = Directory.of(district)
+        reader = BatchReader(Directory.of(district))
         count, wrote_s = 0, 0.0
         for day in range(DAYS):
-            rows = reports(year, directory, day)
+            batch, records = reports(year, reader, day)
             begun = perf_counter()
             with connection.transaction():
-                fixes.write(connection, rows)
+                fixes.write(connection, "week", batch, records)
             wrote_s += perf_counter() - begun
-            count += len(rows)
+            count += len(batch)
         connection.execute(
             "INSERT INTO checkpoint (log_id, partition, next_offset, received_us)"
             " SELECT 'week', 0, 1, max(received_us) + 40 * 86400000000 FROM fix"

@@ -44,15 +44,6 @@ class Texts:
         codes = [-1 if text is None else known.setdefault(text, len(known)) for text in texts]
         return cls(np.array(codes, dtype=np.int64), tuple(str(text).encode() for text in known))
 
-    @classmethod
-    def same(cls, text: str | None, rows: int) -> Texts:
-        """The column that holds one text in all rows."""
-        return cls.of([text] if rows else []).take(np.zeros(rows, dtype=np.int64))
-
-    def take(self, index: Any) -> Texts:  # noqa: ANN401 - whatever numpy indexes with
-        """The rows that a numpy index selects."""
-        return Texts(self.codes[index], self.values)
-
 
 #: Numbers that are masked are NULL.
 Column = NDArray[Any] | Texts

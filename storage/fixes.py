@@ -1,4 +1,4 @@
-"""The table `fix`: reports as whole numbers, written as columns, one by one or in bulk.
+"""The table `fix`: reports as whole numbers, written as columns.
 
 A column `name_eN` holds 10^N times what `Report` calls `name` (processing/fix.py: DECIMALS), so what comes back
 is what went in, to the last bit; NULL stands for None and NaN.
@@ -6,18 +6,16 @@ is what went in, to the last bit; NULL stands for None and NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from operator import attrgetter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
-from processing.fix import DECIMALS, EQUIPMENT, UNKNOWN, Report, ReportColumns
+from processing.batch import Batch
+from processing.fix import DECIMALS, EQUIPMENT, LEVELS, UNKNOWN
 from storage.copy_binary import Column, Texts, copy_in
-from storage.place import Place
 
 #: Where a report's number is kept.
 SCALED: Mapping[str, str] = {name: f"{name}_e{decimals}" for name, decimals in DECIMALS.items()}
@@ -30,8 +28,6 @@ _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("historical", *EQUIPMENT), "bool"),
     **dict.fromkeys(("unit_id", "extra"), "text"),
 }
-_FIELDS = tuple(one.name for one in fields(Report))
-_fields_of = attrgetter(*_FIELDS)
 _STAGING = f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS fix_staging ON COMMIT DELETE ROWS AS
     SELECT {", ".join(_TYPES)} FROM fix WITH NO DATA
@@ -54,53 +50,39 @@ def log_number(connection: Connection[Any], log_id: str) -> int:
     return int(row[0])
 
 
-def write(connection: Connection[Any], accepted: Sequence[tuple[Report, Place]]) -> None:
-    """Write reports whose identities are new."""
-    if not accepted:
+def write(connection: Connection[Any], log_id: str, batch: Batch, records: NDArray[np.int64]) -> None:
+    """Write reports whose identities are new; `records` has partition and offset of each message of theirs."""
+    if not len(batch):
         return
-    places = [place for _, place in accepted]
-    numbers = {log_id: log_number(connection, log_id) for log_id in sorted({p.log_id for p in places})}
-    log_ids, partitions, offsets, elements = zip(*places, strict=True)
-    told = dict(zip(_FIELDS, zip(*(_fields_of(report) for report, _ in accepted), strict=True), strict=True))
-    columns: dict[str, Column] = {
-        "log_number": np.array([numbers[log_id] for log_id in log_ids], dtype=np.int64),
-        "partition": np.array(partitions, dtype=np.int64),
-        "log_offset": np.array(offsets, dtype=np.int64),
-        "element": np.array(elements, dtype=np.int64),
-        "fix_time_us": np.array(told["fix_time_us"], dtype=np.int64),
-        "received_us": np.array(told["received_us"], dtype=np.int64),
-        "seq": _masked(told["seq"]),
-        "unit_id": Texts.of(told["unit_id"]),
-        "extra": Texts.of(told["extra"]),
-    }
-    # As a float None is NaN; all of these are small.
-    for name in ("kind", "historical", "satellites", *EQUIPMENT):
-        columns[name] = _scaled(np.array(told[name], dtype=np.float64), 0)
-    for name, column in SCALED.items():
-        columns[column] = _scaled(np.array(told[name], dtype=np.float64), DECIMALS[name])
+    columns = columns_of(batch, records)
+    columns["log_number"] = np.full(len(batch), log_number(connection, log_id))
     copy_in(connection, "fix", _TYPES, columns)
 
 
-def columns_of(
-    unit_id: str, reports: ReportColumns, received_us: NDArray[np.int64], place: Place
-) -> dict[str, Column]:
-    """One unit's reports as columns of the table, as records that lie one after the other from `place` on."""
-    rows = len(reports)
-    whole: dict[str, NDArray[Any]] = {
-        "fix_time_us": reports.fix_time_us,
-        "received_us": received_us,
-        "kind": reports.kind,
-        "log_offset": place.offset + np.arange(rows),
-        **dict.fromkeys(("element", "historical"), np.zeros(rows, dtype=np.int64)),
-        "partition": np.full(rows, place.partition),
+def columns_of(batch: Batch, records: NDArray[np.int64]) -> dict[str, Column]:
+    """Reports as columns of the table, all but the log's; `records` is (messages, 2), partition and offset."""
+    rows = batch.reports
+    place = records[batch.message]
+    units, codes = np.unique(batch.unit, return_inverse=True)
+    columns: dict[str, Column] = {
+        "fix_time_us": rows.fix_time_us,
+        "received_us": batch.received_us,
+        "partition": place[:, 0],
+        "log_offset": place[:, 1],
+        "element": batch.element,
+        "kind": rows.kind,
+        "historical": batch.historical,
+        "seq": _masked(batch.seq, ~batch.numbered),
+        "satellites": _scaled(batch.satellites, 0),
+        "unit_id": Texts(codes, tuple(batch.unit_ids[unit].encode() for unit in units.tolist())),
+        "extra": Texts.of(batch.extra.tolist()),
     }
-    columns: dict[str, Column] = {**whole, "unit_id": Texts.same(unit_id, rows)}
+    numbers = {name: getattr(rows, name) for name in DECIMALS if name not in LEVELS}
+    numbers |= zip(LEVELS, rows.levels.T, strict=True)
     for name, column in SCALED.items():
-        if hasattr(reports, name):
-            columns[column] = _scaled(getattr(reports, name), DECIMALS[name])
-    for number, name in enumerate(EQUIPMENT):
-        states = reports.equipment[:, number]
-        columns[name] = np.ma.masked_array(states, states == UNKNOWN)
+        columns[column] = _scaled(numbers[name], DECIMALS[name])
+    for name, states in zip(EQUIPMENT, rows.equipment.T, strict=True):
+        columns[name] = _masked(states, states == UNKNOWN)
     return columns
 
 
@@ -122,14 +104,12 @@ def merge(connection: Connection[Any], log_id: str, columns: Mapping[str, Column
         return done.rowcount
 
 
-def _masked(values: Sequence[int | None]) -> NDArray[Any]:
-    """Integers, masked where None."""
-    numbers = np.array([0 if value is None else value for value in values], dtype=np.int64)
-    return np.ma.masked_array(numbers, np.array([value is None for value in values], dtype=bool))
+def _masked(values: NDArray[Any], unknown: NDArray[np.bool_]) -> NDArray[Any]:
+    """The values, masked where they aren't known."""
+    return np.ma.masked_array(values, unknown) if unknown.any() else values
 
 
 def _scaled(numbers: NDArray[np.float64], decimals: int) -> NDArray[Any]:
     """Whole multiples of the last decimal that is kept, masked where NaN."""
     unknown = np.isnan(numbers)
-    scaled = np.rint(np.where(unknown, 0.0, numbers) * 10.0**decimals).astype(np.int64)
-    return np.ma.masked_array(scaled, unknown) if unknown.any() else scaled
+    return _masked(np.rint(np.where(unknown, 0.0, numbers) * 10.0**decimals).astype(np.int64), unknown)

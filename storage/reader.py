@@ -89,6 +89,8 @@ def existing(
 ) -> tuple[dict[Identity, Report], dict[Identity, Place]]:
     """The committed reports of these identities, and their places in the log."""
     wanted = list(identities)
+    if not wanted:
+        return {}, {}
     cursor = connection.cursor(binary=True)
     cursor.execute(
         _EXISTING.encode(), ([i[0] for i in wanted], [int(i[1]) for i in wanted], [i[2] for i in wanted])

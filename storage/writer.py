@@ -12,9 +12,12 @@ from dataclasses import astuple, dataclass, fields
 from datetime import date
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from processing.batch import Batch
 from processing.fix import Rejection, Report
 from processing.sweep import Pass
 from processing.unit_day import EquipmentInterval, UnitDay, UnitHour
@@ -83,10 +86,12 @@ def _copy(
 
 def reports(
     connection: Connection[Any],
-    accepted: Sequence[tuple[Report, Place]],
-    replaced: Sequence[Report],
+    log_id: str,
+    accepted: Batch,
+    records: NDArray[np.int64],
+    replaced: Sequence[Report] = (),
 ) -> None:
-    """Write accepted reports; those they replace go first."""
+    """Write accepted reports, which came in `records` (fixes.py) of a log; those they replace go first."""
     if replaced:
         connection.execute(
             """DELETE FROM fix
@@ -99,7 +104,7 @@ def reports(
                 [int(report.kind) for report in replaced],
             ),
         )
-    fixes.write(connection, accepted)
+    fixes.write(connection, log_id, accepted, records)
 
 
 def dead_letters(connection: Connection[Any], letters: Sequence[tuple[Rejection, Place]]) -> None:

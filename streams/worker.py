@@ -22,18 +22,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from processing.decode import Decoded, Directory, decode, originals
+from processing.batch import Batch, Settled, settle
+from processing.decode import Directory, originals
 from processing.district import District
 from processing.fix import Reason, Rejection, Report, ReportColumns
-from processing.order import identity, resolve
+from processing.order import Identity
 from processing.pipeline import Core
+from processing.read import BatchReader
 from processing.service_day import service_day
 from storage import positions, reader, street_days, timescale, writer
 from storage.place import Place
@@ -78,11 +81,12 @@ class Counts:
 
 @dataclass(slots=True)
 class _Batch:
-    """The decoded records of one transaction."""
+    """The decoded records of one transaction; `sent` are those of devices, which `reports` name by number."""
 
     records: Sequence[Record]
-    reports: list[tuple[Report, Place]] = field(default_factory=list)
-    refused: list[tuple[Rejection, Place]] = field(default_factory=list)
+    sent: Sequence[Record]
+    reports: Batch
+    refused: list[tuple[Rejection, Place]]
     online: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     @property
@@ -179,7 +183,7 @@ class Worker:
         """Take up the district version that goes on from now: its units, and its rules of what is late."""
         self._cores.first = newest
         self._known: tuple[District, ...] = (newest.core.district,)
-        self._directory = Directory.of(newest.core.district)
+        self._reader = BatchReader(Directory.of(newest.core.district))
         self._restater = Restater(self._cores, self._recent)
         self._figures = Figures(self._cores)
 
@@ -192,7 +196,7 @@ class Worker:
         if known != self._known:
             units = {unit.unit_id: unit for district in reversed(known) for unit in district.units}
             self._known = known
-            self._directory = Directory.of(replace(known[0], units=tuple(units.values())))
+            self._reader = BatchReader(Directory.of(replace(known[0], units=tuple(units.values()))))
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
@@ -226,30 +230,31 @@ class Worker:
         except CoreFailed as failure:
             self._recent.clear()
             if len(records) == 1:
-                self._commit(connection, _poison(batch, str(failure), self._place(records[0], _REFUSED)))
+                self._commit(connection, self._poison(batch, str(failure)))
                 return
             half = len(records) // 2
             self._process(connection, records[:half])
             self._process(connection, records[half:])
 
     def _decode(self, records: Sequence[Record]) -> _Batch:
-        batch = _Batch(records)
-        for record in records:
-            envelope = record.envelope
-            if envelope.mqtt_topic == self._tick_topic:
-                continue
-            try:
-                decoded = decode(envelope.mqtt_topic, envelope.payload, envelope.received_us, self._directory)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the line goes on and the bytes are kept
-                decoded = Decoded((), (_refusal(record, f"decoding failed: {error!r}"),), None)
-            for number, report in enumerate(decoded.reports):
-                batch.reports.append((report, self._place(record, number)))
-            for number, rejection in enumerate(decoded.rejections):
-                batch.refused.append((rejection, self._place(record, _REFUSED + number)))
-            if decoded.online is not None:
-                unit_id, state = decoded.online
-                batch.online[unit_id] = (state, envelope.received_us)
-        return batch
+        sent = [record for record in records if record.envelope.mqtt_topic != self._tick_topic]
+        read = self._reader.read([record.envelope for record in sent])
+        return _Batch(
+            records,
+            sent,
+            read.batch,
+            [(one, self._place(sent[number], _REFUSED + element)) for one, number, element in read.refused],
+            {
+                unit_id: (state, sent[number].envelope.received_us)
+                for unit_id, (state, number) in read.online.items()
+            },
+        )
+
+    def _poison(self, batch: _Batch, detail: str) -> _Batch:
+        """The record that the core fails on, as a dead letter: its bytes are kept, and the line goes on."""
+        (record,) = batch.records
+        refused = [(_refusal(record, detail), self._place(record, _REFUSED))]
+        return replace(batch, reports=batch.reports.take(slice(0)), refused=refused, online={})
 
     def _place(self, record: Record, element: int) -> Place:
         return Place(self._log.log_id, record.partition, record.offset, element)
@@ -307,29 +312,35 @@ class Worker:
         """Step 4; gives each unit's accepted reports, and the newest fix_time it had before them."""
         writer.dead_letters(connection, batch.refused)
         writer.online(connection, batch.online)
-        if not batch.reports:
+        if not len(batch.reports):
             return {}, {}
-        last_us = reader.last_fix_us(connection, sorted({report.unit_id for report, _ in batch.reports}))
-        known, places = reader.existing(
-            connection,
-            {
-                identity(report)
-                for report, _ in batch.reports
-                if report.fix_time_us <= last_us.get(report.unit_id, -(2**62))
-            },
-        )
-        resolved = resolve(known, (report for report, _ in batch.reports))
-        place_of = {id(report): place for report, place in batch.reports}
-        writer.reports(connection, [(r, place_of[id(r)]) for r in resolved.accepted], resolved.replaced)
-        if resolved.conflicts:
-            at = {r.canonical(): places[key] for key, r in known.items()}
-            at |= {r.canonical(): place for r, place in reversed(batch.reports)}
-            letters = [(lost, at[lost.payload]) for lost in resolved.conflicts]
+        last_us = reader.last_fix_us(connection, batch.reports.units())
+        asked = batch.reports.known_until(last_us)
+        known, places = reader.existing(connection, batch.reports.identities(asked))
+        settled = settle(batch.reports, known, asked)
+        records = np.array([(record.partition, record.offset) for record in batch.sent], dtype=np.int64)
+        writer.reports(connection, self._log.log_id, settled.accepted, records, settled.replaced)
+        if settled.conflicts:
+            letters = self._lost(batch, settled, known, places)
             writer.dead_letters(connection, self._as_sent(batch, letters))
-        counts.reports += len(resolved.accepted)
-        counts.duplicates += resolved.duplicates
-        counts.refused += len(resolved.conflicts)
-        return _by_unit(resolved.accepted), last_us
+        counts.reports += len(settled.accepted)
+        counts.duplicates += settled.duplicates
+        counts.refused += len(settled.conflicts)
+        return dict(settled.accepted.by_unit()), last_us
+
+    def _lost(
+        self,
+        batch: _Batch,
+        settled: Settled,
+        known: Mapping[Identity, Report],
+        places: Mapping[Identity, Place],
+    ) -> list[tuple[Rejection, Place]]:
+        """Conflicts with the places of the reports that lost: where this batch has it, else the earlier one."""
+        at = {report.canonical(): places[key] for key, report in known.items()}
+        for report, row in reversed(settled.contested):
+            record = batch.sent[batch.reports.message[row]]
+            at[report.canonical()] = self._place(record, int(batch.reports.element[row]))
+        return [(lost, at[lost.payload]) for lost in settled.conflicts]
 
     def _as_sent(
         self, batch: _Batch, letters: Iterable[tuple[Rejection, Place]]
@@ -352,12 +363,12 @@ class Worker:
         if record is None:
             return {}
         sent = record.envelope
-        found = originals(sent.mqtt_topic, sent.payload, sent.received_us, self._directory)
+        found = originals(sent.mqtt_topic, sent.payload, sent.received_us, self._reader.directory)
         return {report.canonical(): (original, sent.mqtt_topic) for report, original in found}
 
     def _topic(self, lost: Rejection) -> str:
         """The topic of a conflict, which itself can't know the district."""
-        return lost.mqtt_topic.replace("/+/", f"/{self._directory.district_id}/", 1)
+        return lost.mqtt_topic.replace("/+/", f"/{self._reader.directory.district_id}/", 1)
 
     def _is_ours(self, place: Place) -> bool:
         return place.log_id == self._log.log_id
@@ -371,21 +382,6 @@ class Worker:
         except LogTrimmed:
             return None
         return next((record for record in records if record.offset == place.offset), None)
-
-
-def _by_unit(accepted: Sequence[Report]) -> dict[str, ReportColumns]:
-    units: dict[str, list[Report]] = {}
-    for report in accepted:
-        units.setdefault(report.unit_id, []).append(report)
-    return {
-        unit_id: ReportColumns.of(sorted(rows, key=lambda r: (r.fix_time_us, r.kind)))
-        for unit_id, rows in sorted(units.items())
-    }
-
-
-def _poison(batch: _Batch, detail: str, place: Place) -> _Batch:
-    """The record that the core fails on, as a dead letter: its bytes are kept, and the line goes on."""
-    return _Batch(batch.records, refused=[(_refusal(batch.records[0], detail), place)])
 
 
 def _refusal(record: Record, detail: str) -> Rejection:

@@ -12,18 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processing.batch import Batch
 from processing.datum import DATUMS
 from processing.decode import Directory, decode
 from processing.district import Unit, UnitProfile
 from processing.fix import EQUIPMENT, LEVELS, Kind, Report, ReportColumns
 from processing.order import identity
 from processing.rules import Rules
-from storage import fixes, reader, writer
+from storage import fixes, reader
 from storage.copy_binary import Texts, copy_in
 from storage.migrate import migrations
 from storage.place import Place
 from storage.queries.unit_track import unit_track
 from storage.queries.units import units_now
+from tests.integration.written import write
 
 MOMENT_US = 1_714_525_200_123_456
 UNITS = {datum: Unit(datum, datum, UnitProfile("sweeper", datum=datum)) for datum in DATUMS}
@@ -64,7 +66,7 @@ def test_property_what_is_decoded_comes_back_from_the_store_bit_for_bit(
     reports = decode(topic, payload, MOMENT_US, DIRECTORY).reports
     assert len(reports) == len(sent)
     with connection.transaction(force_rollback=True):
-        writer.reports(connection, [(one, Place("log", 3, n, 0)) for n, one in enumerate(reports)], [])
+        write(connection, reports, partition=3)
         found, places = reader.existing(connection, map(identity, reports))
         (columns,) = reader.reports(connection, [reader.Window(datum, 0, 2**62)])
         track = unit_track(connection, datum, 0, 2**62, 100)
@@ -81,7 +83,7 @@ def test_property_what_is_decoded_comes_back_from_the_store_bit_for_bit(
 
 def test_a_status_has_no_place_and_every_state_is_kept(connection: psycopg.Connection) -> None:
     status = Report("u", Kind.EQUIPMENT, MOMENT_US, 8, brush=False, fan=True, water_pct=12.34)
-    writer.reports(connection, [(status, Place("log", 0, 1, 2))], [])
+    write(connection, [status])
     found, _ = reader.existing(connection, [identity(status)])
     assert repr(found[identity(status)]) == repr(status)
     row = connection.execute("SELECT kind, lon, brush, spray, water_pct, log_id FROM fixes").fetchone()
@@ -94,26 +96,25 @@ def test_heading_is_kept_below_360_degrees() -> None:
     assert report.heading_deg == 0.0
 
 
-def columns(unit_id: str, first: int, rows: int) -> ReportColumns:
+def batch(first: int, rows: int) -> Batch:
     made = (
-        Report(unit_id, Kind.FIX, MOMENT_US + n * 5_000_000, 0, 122.0 + n / 1e7, 40.0, speed_kmh=n / 100)
+        Report("u", Kind.FIX, MOMENT_US + n * 5_000_000, 0, 122.0 + n / 1e7, 40.0, speed_kmh=n / 100)
         for n in range(first, first + rows)
     )
-    return ReportColumns.of(made)
+    return Batch.of(("u",), [(report, number, 0) for number, report in enumerate(made)])
 
 
 def test_many_at_once_are_written_once(connection: psycopg.Connection) -> None:
     def merge(first: int, rows: int) -> int:
-        reports = columns("u", first, rows)
-        place = Place("log", 1, 100, 0)
-        return fixes.merge(connection, "log", fixes.columns_of("u", reports, reports.fix_time_us, place))
+        records = np.column_stack([np.ones(rows, dtype=np.int64), 100 + np.arange(rows)])
+        return fixes.merge(connection, "log", fixes.columns_of(batch(first, rows), records))
 
     assert merge(0, 1_000) == 1_000
     assert merge(0, 1_000) == 0
     assert merge(900, 200) == 100
     (found,) = reader.reports(connection, [reader.Window("u", 0, 2**62)])
     for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(found, name), getattr(columns("u", 0, 1_100), name))
+        np.testing.assert_array_equal(getattr(found, name), getattr(batch(0, 1_100).reports, name))
 
 
 def test_a_number_that_does_not_fit_is_refused_before_anything_is_written(
@@ -122,7 +123,7 @@ def test_a_number_that_does_not_fit_is_refused_before_anything_is_written(
     connection.execute("CREATE TABLE narrow (number smallint, name text)")
     types = {"number": "int2", "name": "text"}
     with pytest.raises(ValueError, match="fit into int2"):
-        copy_in(connection, "narrow", types, {"number": np.array([1, 40_000]), "name": Texts.same("x", 2)})
+        copy_in(connection, "narrow", types, {"number": np.array([1, 40_000]), "name": Texts.of(["x", "x"])})
     masked = np.ma.masked_array(np.array([1, 40_000]), np.array([False, True]))
     copy_in(connection, "narrow", types, {"number": masked, "name": Texts.of(["车", None])})
     copy_in(connection, "narrow", types, {"number": np.array([], dtype=int), "name": Texts.of([])})

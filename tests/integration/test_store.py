@@ -19,6 +19,7 @@ from storage.queries.passes import passes_between, passes_of_day
 from storage.street_days import Change, Kept, Recorded
 from storage.versions import Versions
 from tests.integration.small_world import district as small_district
+from tests.integration.written import write
 
 DAY = date(2024, 5, 1)
 VERSIONS = Versions("rules", "map")
@@ -51,7 +52,7 @@ def place(offset: int) -> Place:
 
 def test_reports_come_back_as_they_went_in(connection: psycopg.Connection) -> None:
     reports = [FULL, BARE, LATER]
-    writer.reports(connection, [(report, place(n)) for n, report in enumerate(reports)], [])
+    write(connection, reports)
     found, places = reader.existing(connection, map(identity, reports))
     assert {key: one.canonical() for key, one in found.items()} == {
         identity(one): one.canonical() for one in reports
@@ -72,8 +73,8 @@ def test_reports_come_back_as_they_went_in(connection: psycopg.Connection) -> No
 
 def test_a_winner_takes_the_place_of_the_report_it_replaces(connection: psycopg.Connection) -> None:
     rival = Report("u", Kind.FIX, LATER.fix_time_us, 1, 121.0, 40.0)
-    writer.reports(connection, [(LATER, place(0))], [])
-    writer.reports(connection, [(rival, place(1))], [LATER])
+    write(connection, [LATER])
+    write(connection, [rival], [LATER], offset=1)
     found, places = reader.existing(connection, [identity(LATER)])
     assert found == {identity(LATER): rival}
     assert places[identity(LATER)] == place(1)

@@ -6,10 +6,10 @@ import psycopg
 
 from processing.fix import Kind, Report
 from storage import writer
-from storage.place import Place
 from storage.queries.unit_track import unit_track
 from storage.versions import Versions
 from storage.writer import TrackRow
+from tests.integration.written import write
 
 DAY_US = 86_400_000_000
 START_US = 1_714_525_200_000_000
@@ -19,7 +19,7 @@ def test_each_fix_comes_with_its_track(connection: psycopg.Connection) -> None:
     moments = [START_US + n * 1_000_000 for n in range(6)]
     reports = [Report("u", Kind.FIX, moment, 0, 122.0, 40.0, speed_kmh=1.5) for moment in moments]
     reports.append(Report("u", Kind.EQUIPMENT, moments[1], 0, brush=True))
-    writer.reports(connection, [(one, Place("log", 0, n, 0)) for n, one in enumerate(reports)], [])
+    write(connection, reports)
     spans = [
         (START_US - 400 * DAY_US, START_US - 399 * DAY_US),
         (START_US - DAY_US, moments[1]),
