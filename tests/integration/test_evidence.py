@@ -545,6 +545,8 @@ def test_whatever_is_done_to_a_pack_the_answer_is_one_line(not_swept: World, see
         else:
             place = rng.randrange(len(content))
             del content[place : place + rng.randrange(1, 100)]
+        if content == parts[name]:
+            continue  # a 0 took the place of a 0
         try:
             verify(write(manifest, parts | {name: bytes(content)}), RELEASE, NOTHING)
         except (Differs, NotAPack, OtherRelease) as error:
