@@ -11,6 +11,7 @@ STAMP := $(VENV)/.set-up
 ARGS ?=
 PYTEST_ARGS ?=
 SEED ?=
+FAULTS ?=
 
 .PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest bench-store clean
 
@@ -54,8 +55,8 @@ test: setup ## Run all tests (PYTEST_ARGS='-k name' for some)
 demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit to end then)
 	@$(BIN)/swept demo $(ARGS)
 
-chaos: setup ## Kill -9 each process at random moments; the figures must not change (SEED=n repeats a choice)
-	CHAOS_SEED=$(SEED) $(BIN)/pytest -s -m chaos tests/chaos
+chaos: setup ## Kill, cut and starve everything at random; the figures must not change (SEED=n repeats, FAULTS=40)
+	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos
 
 bench: bench-core bench-ingest ## Measure what this machine does
 

@@ -12,7 +12,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Semaphore
 
 from paho.mqtt.client import Client, MQTTMessage
 
@@ -54,9 +54,16 @@ class DistrictClock:
         return json.dumps({"start": start, "rate": self.rate, "wall": wall}).encode()
 
 
-def set_clock(broker: Broker, district_id: str, clock: DistrictClock, echo_s_max: float = ECHO_S_MAX) -> None:
-    """Publish the clock, retained, and wait until ingest echoes the very same payload."""
-    topic, payload, heard = f"swept/v1/{district_id}/clock", clock.payload(), Event()
+def set_clock(
+    broker: Broker,
+    district_id: str,
+    clock: DistrictClock,
+    echo_s_max: float = ECHO_S_MAX,
+    *,
+    ingestors: int = 1,
+) -> None:
+    """Publish the clock, retained, and wait until each of the ingestors echoes the very same payload."""
+    topic, payload, heard = f"swept/v1/{district_id}/clock", clock.payload(), Semaphore(0)
     refused: list[str] = []
 
     def on_connect(client: Client, _: object, __: object, reason: object, ___: object) -> None:
@@ -70,7 +77,7 @@ def set_clock(broker: Broker, district_id: str, clock: DistrictClock, echo_s_max
 
     def on_message(_: Client, __: object, message: MQTTMessage) -> None:
         if message.payload == payload:
-            heard.set()
+            heard.release()
 
     client = broker.client(f"clock-{district_id}-{clock.wall_us}")
     client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
@@ -81,7 +88,9 @@ def set_clock(broker: Broker, district_id: str, clock: DistrictClock, echo_s_max
     client.loop_start()
     try:
         deadline_s = time.monotonic() + echo_s_max
-        while not heard.wait(0.05):
+        echoes = 0
+        while echoes < ingestors:
+            echoes += heard.acquire(timeout=0.05)
             if refused:
                 raise ClockError(
                     f"the broker at {broker!r} refuses us: {refused[0]}; check user and password"

@@ -124,6 +124,10 @@ class ChildServer(ABC):
     def _answers(self) -> bool:
         """Whether a client's question is answered."""
 
+    def _environment(self) -> dict[str, str]:
+        """The variables that it starts with."""
+        return dict(os.environ)
+
     def _said(self) -> str:
         """The end of what it said, for whom it didn't start."""
         return tail(self.log)
@@ -153,6 +157,7 @@ class ChildServer(ABC):
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import time
-import urllib.request
 from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,13 +22,13 @@ from swept.embedded_postgres import EmbeddedPostgres
 from swept.errors import UserError
 from swept.playing import district_and_plan
 from swept.progress import progress
+from swept.roles import environment_of, programs, wait_for_api
 from swept.settings import Settings
 from swept.simulate import find_scenario
-from swept.supervisor import Program, Supervisor, running
-from swept.wiring import embedded, make_home
+from swept.supervisor import Supervisor, running
+from swept.wiring import Services, embedded, make_home
 
 ECHO_S_MAX = 60.0
-READY_S_MAX = 60.0
 #: How long the line may take to commit what is acknowledged, after the last report.
 COMMIT_S_MAX = 180.0
 
@@ -106,23 +104,10 @@ class Demo:
         make_home(self._home)
 
     def _start(self, supervisor: Supervisor, store_url: str, mqtt_url: str) -> None:
-        environment = {
-            "SWEPT_STORE_URL": store_url,
-            "SWEPT_MQTT_URL": mqtt_url,
-            "SWEPT_LOG_URL": "",
-            "SWEPT_DISTRICT": str(self._folder),
-            "SWEPT_HOME": str(self._settings.home),
-            "PYTHONUNBUFFERED": "1",
-        }
-
-        def program(name: str, *arguments: str) -> Program:
-            # PostgreSQL then says which of its connections are whose.
-            own = environment | {"PGAPPNAME": f"swept {name}"}
-            return Program(name, (sys.executable, "-m", "swept.main", *arguments), own)
-
-        supervisor.start(program("ingest", "ingest"))
-        supervisor.start(program("worker", "process"))
-        supervisor.start(program("api", "serve", "--port", str(self._port)))
+        settings = self._settings.model_copy(update={"district": self._folder})
+        environment = environment_of(Services(store_url, mqtt_url, "those of the demo"), settings)
+        for program in programs(environment, ("--port", str(self._port))):
+            supervisor.start(program)
         supervisor.say(api_url=self.api_url)
 
     @property
@@ -131,24 +116,12 @@ class Demo:
         return f"http://127.0.0.1:{self._port}"
 
     def _say(self, supervisor: Supervisor) -> None:
-        deadline = time.monotonic() + READY_S_MAX
-        while not self._answers():
-            supervisor.check()
-            if time.monotonic() > deadline:
-                raise UserError(f"the API doesn't answer; see {self._log('api')}.")
-            time.sleep(0.1)
+        wait_for_api(supervisor, self.api_url, self._home / "logs/api.log")
         pids = ", ".join(f"{name} {pid}" for name, pid in supervisor.pids.items())
         self._console.print(
             f"API [bold]{self.api_url}/docs[/bold], state and logs in {self._home}", soft_wrap=True
         )
         self._console.print(f"processes: {pids}", soft_wrap=True)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.api_url}/api/v1/streets", timeout=5):  # noqa: S310 - our own
-                return True
-        except OSError:
-            return False
 
     def _clocked(self, played: Run, store_url: str, mqtt_url: str, supervisor: Supervisor) -> Playing:
         """Set the district's clock to the shift's start, and make the devices ready."""

@@ -71,7 +71,7 @@ def ingest(
     from swept.wiring import services
 
     settings = _with(read_settings(), store_url=store, mqtt_url=mqtt, log_url=log)
-    district_id = district or _district_id(settings.district_folder)
+    district_id = district or district_id_of(settings.district_folder)
     name = client_id or f"swept-ingest-{district_id}"
     for option, value in (("--district", district_id), ("--client-id", name), ("--group", group)):
         _check_name(option, value)
@@ -103,7 +103,8 @@ def _with(settings: Settings, **urls: str | None) -> Settings:
     return settings.model_copy(update={name: getattr(checked, name) for name, url in urls.items() if url})
 
 
-def _district_id(folder: Path) -> str:
+def district_id_of(folder: Path) -> str:
+    """The id of a district's folder; UserError where it has none."""
     file = folder / "district.toml"
     try:
         return str(tomllib.loads(file.read_text(encoding="utf-8"))["id"])

@@ -66,15 +66,23 @@ class KafkaServer(ChildServer):
             "-cp",
             f"{jars()}/*",
         ]
-        data = self.folder / "data"
-        template = (deploy / "server.properties").read_text(encoding="utf-8")
         properties = self.folder / "server.properties"
-        properties.write_text(
-            template.format(port=self.port, controller_port=free_port(), data=data), encoding="utf-8"
-        )
-        if not (data / "meta.properties").exists():
+        lines = [f"{name}={value}\n" for name, value in self._properties().items()]
+        properties.write_text("".join(lines), encoding="utf-8")
+        if not (self._data / "meta.properties").exists():
             self._format(java, properties)
         return [*java, "kafka.Kafka", str(properties)]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _properties(self) -> dict[str, str]:
+        """Kafka's configuration: the template's, filled in."""
+        template = (deploy_folder() / "kafka/server.properties").read_text(encoding="utf-8")
+        filled = template.format(port=self.port, controller_port=free_port(), data=self._data)
+        lines = [line for line in filled.splitlines() if line and not line.startswith("#")]
+        return dict(line.split("=", 1) for line in lines)
 
     def _format(self, java: Sequence[str], properties: Path) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

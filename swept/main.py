@@ -34,6 +34,7 @@ from swept import (
     simulate,
     status,
     streets,
+    up,
     verify,
 )
 from swept.errors import UserError
@@ -45,9 +46,8 @@ app = typer.Typer(
         "Which streets were swept, when, how completely and how often, from what the machines report.\n\n"
         "Start with [bold]swept demo[/bold]: a shift of twelve units on 144 streets in three minutes. "
         "[bold]swept analyze[/bold] counts a file of fixes without any server. For a district of your own "
-        "run [bold]swept ingest[/bold], [bold]swept process[/bold] and [bold]swept serve[/bold], each in a "
-        "terminal of its own: the first starts a broker and a database unless SWEPT_MQTT_URL and "
-        "SWEPT_STORE_URL name yours, the others join. "
+        "run [bold]swept up[/bold], which starts a broker, a database, [bold]swept ingest[/bold], "
+        "[bold]swept process[/bold] and [bold]swept serve[/bold]; each of these can be run by itself, too. "
         "[dim]Every command explains itself with --help.[/dim]"
     ),
     rich_markup_mode="rich",
@@ -59,6 +59,7 @@ app = typer.Typer(
 for _panel, _commands in {
     "Try it": (demo.demo, analyze.analyze),
     "Run a district": (
+        up.up,
         ingest.ingest,
         process.process,
         serve.serve,

@@ -74,6 +74,7 @@ class Supervisor:
         self._facts = dict(facts or {})
         self._running: dict[str, _Running] = {}
         self._adopted: dict[str, Adopted] = {}
+        self._reviving: dict[str, threading.Thread] = {}
         self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -146,6 +147,8 @@ class Supervisor:
         """End all programs, the last started first, and remove runtime.json."""
         self._ended.set()
         self._thread.join()
+        for reviving in self._reviving.values():
+            reviving.join()
         for one in reversed(list(self._running.values())):
             _stop(one.process, one.program.stop_signal)
         self._running.clear()
@@ -193,9 +196,11 @@ class Supervisor:
 
     def _watch_adopted(self) -> None:
         for one in list(self._adopted.values()):
-            if one.pid() is None and one.ensure is not None:
-                with contextlib.suppress(RuntimeError, OSError):  # the next poll tries again
-                    one.ensure()
+            if one.pid() is None and one.ensure is not None and not self._is_reviving(one.name):
+                # In a thread of its own: a large server takes seconds, and others may die meanwhile.
+                reviving = threading.Thread(target=_revive, args=(one.ensure,), name=one.name, daemon=True)
+                self._reviving[one.name] = reviving
+                reviving.start()
         with self._lock:
             adopted = {name: pid for name in self._adopted if (pid := self._adopted[name].pid()) is not None}
             changed = [name for name, pid in adopted.items() if self._seen.get(name, pid) != pid]
@@ -203,6 +208,10 @@ class Supervisor:
             if adopted.items() - self._seen.items():
                 self._seen |= adopted
                 self._write()
+
+    def _is_reviving(self, name: str) -> bool:
+        reviving = self._reviving.get(name)
+        return reviving is not None and reviving.is_alive()
 
     def _pids(self) -> dict[str, int]:
         adopted = {name: pid for name, one in self._adopted.items() if (pid := one.pid()) is not None}
@@ -235,6 +244,11 @@ def running(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _revive(ensure: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError, OSError, UserError):  # the next poll tries again
+        ensure()
 
 
 def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:

@@ -7,21 +7,24 @@ swept that already runs there are joined, else they are started as our children 
 from __future__ import annotations
 
 import contextlib
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 from pydantic import SecretStr
 
 from storage.migrate import SchemaError, migrate, pending
+from swept.child_server import accepts
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
 from swept.errors import UserError
+from swept.kafka_server import KafkaServer
+from swept.mosquitto_server import MosquittoServer
 from swept.settings import Settings
 from swept.supervisor import Adopted, Supervisor, running
 
@@ -29,52 +32,99 @@ if TYPE_CHECKING:
     from streams.log import Log
 
 CONNECT_S_MAX = 10
-MQTT_PORT = 1883
+MQTT_PORT, KAFKA_PORT = 1883, 9092
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where the store and the broker are; `how` says for a person who runs them. URLs have no repr."""
+    """Where store, broker and log are; `how` says for a person who runs them. URLs have no repr."""
 
     store_url: str = field(repr=False)
     mqtt_url: str = field(repr=False)
     how: str
     log_url: str | None = field(default=None, repr=False)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Where each is, for a person: without passwords."""
+        log = "a table in the store" if self.log_url is None else shown(self.log_url)
+        return f"broker  {shown(self.mqtt_url)}", f"store   {shown(self.store_url)}", f"log     {log}"
+
 
 @contextmanager
 def services(settings: Settings) -> Iterator[Services]:
     """The store and the broker of this process's settings, running for as long as the context does."""
     store_url, mqtt_url, log_url = map(_plain, (settings.store_url, settings.mqtt_url, settings.log_url))
-    if store_url and mqtt_url:
-        yield Services(store_url, mqtt_url, "as the environment says", log_url)
-        return
     found = running(settings.home)
-    if found is not None and "store_url" in found:
+    if found is not None and (store_url is None or shown(store_url) == found.get("store")):
         how = f"joined those of process {found['pid']} in {settings.home}"
-        yield Services(store_url or found["store_url"], mqtt_url or found["mqtt_url"], how, log_url)
-        return
-    with embedded(settings.home) as (own_store_url, own_mqtt_url, _):
-        how = f"embedded, started in {settings.home}"
-        yield Services(store_url or own_store_url, mqtt_url or own_mqtt_url, how, log_url)
+        joined = store_url or _found(found, "store_url"), mqtt_url or _found(found, "mqtt_url")
+        yield Services(*joined, how, log_url or found.get("log_url"))
+    elif store_url and mqtt_url:
+        yield Services(store_url, mqtt_url, "as the environment says", log_url)
+    else:
+        with servers(settings) as (where, _):
+            yield where
+
+
+def _found(found: dict[str, Any], name: str) -> str:
+    if name not in found:
+        setting = f"SWEPT_{name.upper()}"
+        raise UserError(f"process {found['pid']}, which runs here, was given {setting}; set it to the same.")
+    return str(found[name])
+
+
+@contextmanager
+def servers(
+    settings: Settings, *, full: bool = False, mqtt_port: int | None = None
+) -> Iterator[tuple[Services, Supervisor]]:
+    """Servers for those URLs that the settings don't give, and a supervisor of more.
+
+    They live in one folder, SWEPT_HOME, and others can join by its runtime.json, which names our own only: a URL
+    that was given may hold a password.
+    """
+    home = settings.home
+    make_home(home)
+    store_url, mqtt_url, log_url = map(_plain, (settings.store_url, settings.mqtt_url, settings.log_url))
+    own: dict[str, str] = {}
+    adopted: list[Adopted] = []
+    with contextlib.ExitStack() as stack:
+        if store_url is None:
+            postgres = stack.enter_context(EmbeddedPostgres(home / "postgres"))
+            store_url = own["store_url"] = postgres.url
+            adopted.append(Adopted("store", lambda: postgres.pid))
+            with psycopg.connect(store_url, autocommit=True) as connection:
+                apply_migrations(connection)
+        if mqtt_url is None:
+            port = mqtt_port if mqtt_port is not None else _or_any(MQTT_PORT)
+            broker: MosquittoServer | EmbeddedBroker
+            broker = MosquittoServer(home / "mosquitto", port) if full else EmbeddedBroker(port, _warn)
+            stack.enter_context(broker)
+            mqtt_url = own["mqtt_url"] = broker.url
+            adopted.append(Adopted("broker", lambda: broker.pid, broker.ensure))
+        if log_url is None and full:
+            kafka = stack.enter_context(KafkaServer(home / "kafka", _or_any(KAFKA_PORT)))
+            log_url = own["log_url"] = kafka.url
+            adopted.append(Adopted("kafka", lambda: kafka.pid, kafka.ensure))
+        supervisor = stack.enter_context(Supervisor(home))
+        for one in adopted:
+            supervisor.adopt(one)
+        supervisor.say(store=shown(store_url), **own)
+        yield Services(store_url, mqtt_url, f"embedded, started in {home}", log_url), supervisor
 
 
 @contextmanager
 def embedded(home: Path, mqtt_port: int | None = None) -> Iterator[tuple[str, str, Supervisor]]:
     """Store, broker and a supervisor of more, all in one folder; others can join by its runtime.json."""
-    make_home(home)
-    port = mqtt_port if mqtt_port is not None else MQTT_PORT if _is_free(MQTT_PORT) else 0
-    with (
-        EmbeddedPostgres(home / "postgres") as postgres,
-        EmbeddedBroker(port, _warn) as broker,
-        Supervisor(home) as supervisor,
-    ):
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            apply_migrations(connection)
-        supervisor.adopt(Adopted("store", lambda: postgres.pid))
-        supervisor.adopt(Adopted("broker", lambda: broker.pid, broker.ensure))
-        supervisor.say(store_url=postgres.url, mqtt_url=broker.url)
-        yield postgres.url, broker.url, supervisor
+    with servers(Settings(home=home), mqtt_port=mqtt_port) as (where, supervisor):
+        yield where.store_url, where.mqtt_url, supervisor
+
+
+def shown(url: str) -> str:
+    """A URL as a person may see it: without user, password and options."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2] or "".join(parse_qs(parts.query).get("host", []))
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
 
 
 @contextmanager
@@ -160,7 +210,6 @@ def _warn(line: str) -> None:
     print(f"swept: {line}", file=sys.stderr, flush=True)
 
 
-def _is_free(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
-        return False
-    return True
+def _or_any(port: int) -> int:
+    """This port where it is free, else 0."""
+    return 0 if accepts(port) else port
