@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from swept.errors import UserError
 from swept.progress import progress
 from swept.settings import Settings
+from swept.supervisor import running
 from swept.wiring import broker_url
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ def mqtt_url(given: str | None, settings: Settings) -> str:
     return given if given is not None else broker_url(settings)
 
 
+def ingestors(given: str | None, settings: Settings) -> int:
+    """How many ingestors take the district's clock: those that runtime.json tells of, else one."""
+    found = running(settings.home)
+    if given is not None or settings.mqtt_url is not None or found is None:
+        return 1
+    return int(found.get("ingestors", 1))
+
+
 def district_and_plan(folder: Path) -> tuple[District, tuple[Round, ...] | None]:
     """The district in a folder, and the rounds of its plan, None where it has none."""
     from processing.district_files import parse_plan
@@ -32,7 +41,13 @@ def district_and_plan(folder: Path) -> tuple[District, tuple[Round, ...] | None]
 
 
 def play_live(
-    deliveries: Sequence[Delivery], url: str, district_id: str, rate: float, *, settle_s: float = 120.0
+    deliveries: Sequence[Delivery],
+    url: str,
+    district_id: str,
+    rate: float,
+    *,
+    settle_s: float = 120.0,
+    ingestors: int = 1,
 ) -> Outcome:
     """Set the district's clock to the first message, then send all, `rate` times faster than they were."""
     from simulators.device import Broker
@@ -48,7 +63,7 @@ def play_live(
         raise UserError(f"the broker's URL can't be used{reason}; {told}.") from None
     try:
         clock = DistrictClock.from_now(deliveries[0].deliver_at_us, rate)
-        set_clock(broker, district_id, clock)
+        set_clock(broker, district_id, clock, ingestors=ingestors)
     except (ValueError, ClockError) as error:
         raise UserError(f"{error}.") from None
     units = sorted({delivery.unit_id for delivery in deliveries})

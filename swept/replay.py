@@ -39,7 +39,7 @@ def replay(
     from simulators.replay import RecordingError, read_reports, recording
     from swept.district import load_folder
     from swept.errors import UserError, on_disk
-    from swept.playing import mqtt_url, play_live, tell
+    from swept.playing import ingestors, mqtt_url, play_live, tell
     from swept.settings import read_settings
 
     settings = read_settings()
@@ -65,4 +65,5 @@ def replay(
     print(
         f"{len(played.deliveries):,} reports of {len(played.units)} units; {len(played.problems):,} rows left out."
     )
-    tell(play_live(played.deliveries, mqtt_url(mqtt, settings), where.district_id, rate))
+    url, members = mqtt_url(mqtt, settings), ingestors(mqtt, settings)
+    tell(play_live(played.deliveries, url, where.district_id, rate, ingestors=members))

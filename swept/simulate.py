@@ -46,7 +46,7 @@ def simulate(
     from simulators.scenario import play, with_seed
     from simulators.truth import truth_of, write_fixes, write_truth
     from swept.errors import UserError, on_disk
-    from swept.playing import district_and_plan, mqtt_url, play_live, tell
+    from swept.playing import district_and_plan, ingestors, mqtt_url, play_live, tell
     from swept.progress import progress
     from swept.settings import read_settings
 
@@ -66,7 +66,8 @@ def simulate(
         with on_disk(out, "name another folder with --out"):
             print(f"{write_fixes(out / 'fixes.csv', run):,} fixes in {out / 'fixes.csv'}.")
         return
-    tell(play_live(run.deliveries, mqtt_url(mqtt, settings), where.district_id, rate))
+    url, members = mqtt_url(mqtt, settings), ingestors(mqtt, settings)
+    tell(play_live(run.deliveries, url, where.district_id, rate, ingestors=members))
 
 
 def find_scenario(name: str) -> Scenario:
