@@ -1,10 +1,11 @@
-"""What a fix costs in the core, stage by stage, in microseconds on one thread.
+"""What a fix costs in the core, stage by stage, in microseconds of one thread's CPU time.
 
     python benchmarks/core.py [--repeats N]
 
-A simulated shift of twelve units goes through decoding, settling identities, columns, tracks with their
-passes, and street-days. The stages take turns in each repeat; the median of the repeats is printed, and the
-last line is JSON.
+The fixes of a simulated shift of twelve units go the way of the worker, in messages of one and of fifty: they are
+read as columns, their identities settled, cut by unit, and encoded for the store. (The first decode is the one-by-one
+way, which what isn't plain takes.) Then tracks with their passes, and street-days. The stages take turns in each
+repeat; the median of the repeats is printed, and the last line is JSON.
 """
 
 from __future__ import annotations
@@ -13,21 +14,73 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
+
+import numpy as np
 
 from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
+from processing.batch import settle
 from processing.decode import Directory, decode
-from processing.fix import Report, ReportColumns
-from processing.order import resolve
 from processing.pipeline import Core
+from processing.read import BatchReader
+from simulators.channel import Delivery
 from simulators.scenario import load_scenario, play
+from storage import fixes
+from storage.copy_binary import encode
+from streams.log import Envelope
 from swept.playing import district_and_plan
 from swept.settings import configs_folder
+
+#: So many records a worker takes in one batch.
+RECORDS = 2_000
+NOTHING = np.array([], dtype=np.int64)
+
+
+def messages(deliveries: Sequence[Delivery], size: int) -> list[Envelope]:
+    """The fixes of a run, each once, in messages of `size`, as the units' messages would be mixed."""
+    sent: dict[str, dict[object, bytes]] = defaultdict(dict)
+    for one in deliveries:
+        if one.mqtt_topic.endswith("/fix"):
+            content = json.loads(one.payload)
+            for body in content if isinstance(content, list) else [content]:
+                sent[one.mqtt_topic].setdefault(
+                    body["time"], json.dumps(body, separators=(",", ":")).encode()
+                )
+    now_us = max(one.deliver_at_us for one in deliveries)
+    found: list[tuple[int, Envelope]] = []
+    for mqtt_topic, bodies in sent.items():
+        rows = [*bodies.values()]
+        for first in range(0, len(rows), size):
+            payload = b"[%b]" % b",".join(rows[first : first + size]) if size > 1 else rows[first]
+            found.append((first, Envelope(mqtt_topic.split("/")[3], mqtt_topic, payload, now_us)))
+    return [envelope for _, envelope in sorted(found, key=lambda pair: pair[0])]
+
+
+def stages_of(title: str, sent: Sequence[Envelope], directory: Directory) -> dict[str, Callable[[], Any]]:
+    """What a worker does with these messages before it looks at tracks."""
+    reader = BatchReader(directory)
+    batches = [sent[first : first + RECORDS] for first in range(0, len(sent), RECORDS)]
+    read = [reader.read(batch).batch for batch in batches]
+    accepted = [settle(batch, {}, NOTHING).accepted for batch in read]
+    places = np.stack([np.zeros(RECORDS, dtype=np.int64), np.arange(RECORDS)], axis=1)
+    columns = [fixes.columns_of(batch, places) for batch in accepted]
+    return {
+        f"{title}decode one by one": lambda: [
+            decode(one.mqtt_topic, one.payload, one.received_us, directory) for one in sent
+        ],
+        f"{title}read as columns": lambda: [reader.read(batch) for batch in batches],
+        f"{title}settle identities": lambda: [settle(batch, {}, NOTHING) for batch in read],
+        f"{title}cut by unit": lambda: [dict(batch.by_unit()) for batch in accepted],
+        f"{title}columns of the store": lambda: [fixes.columns_of(batch, places) for batch in accepted],
+        f"{title}encode for COPY": lambda: [
+            encode([fixes.TYPES[name] for name in one], list(one.values())) for one in columns
+        ],
+    }
 
 
 def main() -> None:
@@ -37,38 +90,20 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     district, rounds = district_and_plan(configs_folder() / "zhanqian")
     run = play(district, load_scenario(configs_folder() / "scenarios" / "shift.toml"), rounds)
-    directory, core = Directory.of(district), Core(district)
-
-    def decoded() -> list[Report]:
-        return [
-            report
-            for one in run.deliveries
-            for report in decode(one.mqtt_topic, one.payload, one.deliver_at_us, directory).reports
-        ]
-
-    reports = decoded()
-    accepted = resolve({}, reports).accepted
-    by_unit: dict[str, list[Report]] = defaultdict(list)
-    for report in accepted:
-        by_unit[report.unit_id].append(report)
-
-    def columns() -> dict[str, ReportColumns]:
-        return {
-            unit: ReportColumns.of(sorted(rows, key=lambda r: (r.fix_time_us, r.kind)))
-            for unit, rows in by_unit.items()
-        }
-
-    whole = columns()
+    core = Core(district)
+    stages: dict[str, Callable[[], Any]] = {}
+    for size in (1, 50):
+        stages |= stages_of(f"messages of {size}: ", messages(run.deliveries, size), Directory.of(district))
+    reports = BatchReader(Directory.of(district)).read(messages(run.deliveries, 50)).batch
+    accepted = settle(reports, {}, NOTHING).accepted
+    whole = dict(accepted.by_unit())
     passes = [
         one
         for unit, rows in whole.items()
         for track in core.tracks(unit, rows, {})
         for one in track.passes or ()
     ]
-    stages: dict[str, Callable[[], Any]] = {
-        "decode, one fix a message": decoded,
-        "settle identities": lambda: resolve({}, reports),
-        "columns": columns,
+    stages |= {
         "match alone": lambda: [core.matched(unit, rows) for unit, rows in whole.items()],
         "tracks: match, passes, ambiguity": lambda: [core.tracks(u, rows, {}) for u, rows in whole.items()],
         "street-days": lambda: core.street_days(passes),
@@ -78,13 +113,13 @@ def main() -> None:
         stage()
     for _ in range(repeats):
         for name, stage in stages.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()
             stage()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(time.thread_time() - begun)
     costs = {name: 1e6 * median(times) / len(accepted) for name, times in seconds.items()}
     print(f"{len(accepted):,} fixes, {len(passes):,} passes, median of {repeats}")
     for name, cost in costs.items():
-        print(f"  {name:34s} {cost:7.2f} us a fix")
+        print(f"  {name:42s} {cost:7.2f} us a fix")
     print(
         json.dumps(
             {"fixes": len(accepted), "us_per_fix": {name: round(cost, 2) for name, cost in costs.items()}}

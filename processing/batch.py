@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -67,7 +68,7 @@ class Batch:
 
     def take(self, index: Any) -> Self:  # noqa: ANN401 - whatever numpy indexes with
         """The rows that a numpy index selects."""
-        columns = (getattr(self, name)[index] for name in _REST)
+        columns = [column[index] for column in _rest_of(self)]
         return type(self)(self.unit_ids, self.unit[index], self.reports.take(index), *columns)
 
     def joined(self, other: Self) -> Self:
@@ -76,7 +77,7 @@ class Batch:
             self.unit_ids,
             np.concatenate([self.unit, other.unit]),
             self.reports.joined(other.reports),
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in _REST),
+            *map(np.concatenate, zip(_rest_of(self), _rest_of(other), strict=True)),
         )
         return both.take(np.lexsort((both.element, both.message)))
 
@@ -119,8 +120,8 @@ class Batch:
     def known_until(self, last_us: Mapping[str, int]) -> NDArray[np.int64]:
         """The rows that aren't newer than their unit's newest report of before, which `last_us` tells."""
         newest_us = np.full(len(self.unit_ids), _NEVER_US)
-        for number in np.unique(self.unit).tolist():
-            newest_us[number] = last_us.get(self.unit_ids[number], _NEVER_US)
+        present = np.unique(self.unit)
+        newest_us[present] = [last_us.get(self.unit_ids[number], _NEVER_US) for number in present.tolist()]
         return np.flatnonzero(self.reports.fix_time_us <= newest_us[self.unit])
 
     def by_unit(self) -> Iterator[tuple[str, ReportColumns]]:
@@ -130,7 +131,7 @@ class Batch:
             yield self.unit_ids[self.unit[begin]], self.reports.take(slice(begin, end))
 
 
-_REST = tuple(field.name for field in fields(Batch))[3:]
+_rest_of = attrgetter(*(field.name for field in fields(Batch)[3:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -145,7 +146,7 @@ class ReportColumns:
 
     def take(self, index: Any) -> ReportColumns:  # noqa: ANN401 - whatever numpy indexes with
         """The rows that a numpy index selects."""
-        return ReportColumns(*(getattr(self, field.name)[index] for field in fields(self)))
+        return ReportColumns(*[column[index] for column in _columns_of(self)])
 
     def between(self, from_us: int, to_us: int) -> ReportColumns:
         """The rows with from_us <= fix_time_us < to_us."""
@@ -186,9 +187,7 @@ class ReportColumns:
 
     def joined(self, other: ReportColumns) -> ReportColumns:
         """The rows of both, one after the other."""
-        return ReportColumns(
-            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
-        )
+        return ReportColumns(*map(np.concatenate, zip(_columns_of(self), _columns_of(other), strict=True)))
 
     def merge(self, newer: ReportColumns) -> ReportColumns:
         """Both sets in order; where an identity is in both, the row of `newer` stays."""
@@ -198,3 +197,6 @@ class ReportColumns:
         first = np.ones(len(order), dtype=bool)
         first[1:] = (times[1:] != times[:-1]) | (kinds[1:] != kinds[:-1])
         return both.take(order[first])
+
+
+_columns_of = attrgetter(*(field.name for field in fields(ReportColumns)))

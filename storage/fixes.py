@@ -20,7 +20,8 @@ from storage.copy_binary import Column, Texts, copy_in
 #: Where a report's number is kept.
 SCALED: Mapping[str, str] = {name: f"{name}_e{decimals}" for name, decimals in DECIMALS.items()}
 
-_TYPES: Mapping[str, str] = {
+#: The PostgreSQL type of each column.
+TYPES: Mapping[str, str] = {
     **dict.fromkeys(("fix_time_us", "received_us", "log_offset", "seq"), "int8"),
     **dict.fromkeys(("lon_e7", "lat_e7", "speed_kmh_e2", "heading_deg_e2", "accuracy_m_e2"), "int4"),
     **dict.fromkeys(("satellites", "hopper_pct_e2", "water_pct_e2"), "int2"),
@@ -30,7 +31,7 @@ _TYPES: Mapping[str, str] = {
 }
 _STAGING = f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS fix_staging ON COMMIT DELETE ROWS AS
-    SELECT {", ".join(_TYPES)} FROM fix WITH NO DATA
+    SELECT {", ".join(TYPES)} FROM fix WITH NO DATA
 """  # noqa: S608 - the names are our own
 
 
@@ -56,7 +57,7 @@ def write(connection: Connection[Any], log_id: str, batch: Batch, records: NDArr
         return
     columns = columns_of(batch, records)
     columns["log_number"] = np.full(len(batch), log_number(connection, log_id))
-    copy_in(connection, "fix", _TYPES, columns)
+    copy_in(connection, "fix", TYPES, columns)
 
 
 def columns_of(batch: Batch, records: NDArray[np.int64]) -> dict[str, Column]:
@@ -94,10 +95,10 @@ def merge(connection: Connection[Any], log_id: str, columns: Mapping[str, Column
     with connection.transaction():
         number = log_number(connection, log_id)
         connection.execute(_STAGING.encode())
-        copy_in(connection, "fix_staging", _TYPES, columns)
+        copy_in(connection, "fix_staging", TYPES, columns)
         done = connection.execute(
-            f"""INSERT INTO fix ({", ".join(_TYPES)})
-                SELECT {", ".join("%s" if name == "log_number" else name for name in _TYPES)}
+            f"""INSERT INTO fix ({", ".join(TYPES)})
+                SELECT {", ".join("%s" if name == "log_number" else name for name in TYPES)}
                 FROM fix_staging ON CONFLICT DO NOTHING""".encode(),  # noqa: S608 - the names are our own
             (number,),
         )
