@@ -212,7 +212,7 @@ class Load:
 
 
 def _quantile(values: np.ndarray[Any, np.dtype[np.float64]], share: float) -> float:
-    return round(float(np.quantile(values, share)), 3) if len(values) else float("nan")
+    return round(float(np.quantile(values, share)), 3) if len(values) else 0.0
 
 
 def search(load: Load, rates: Sequence[float], seconds: float) -> tuple[list[Trial], float]:
@@ -318,7 +318,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--units", type=int, help="else the highest rate, or 2,000 for messages of several fixes"
     )
-    parser.add_argument("--rates", type=float, nargs="+", help="fixes a second to try, from low to high")
+    parser.add_argument(
+        "--rates", type=float, nargs="*", help="fixes a second to try, from low to high; none: --rate alone"
+    )
     parser.add_argument("--trial-seconds", type=float, default=20.0)
     parser.add_argument("--rate", type=float, help="of the long run; else the best that was kept")
     parser.add_argument("--seconds", type=float, default=600.0, help="of the long run (default 600)")
