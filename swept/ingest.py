@@ -40,7 +40,12 @@ def ingest(
             help="Store whose table is the log, postgresql://...; else SWEPT_STORE_URL, else the embedded one."
         ),
     ] = None,
-    log: Annotated[str | None, typer.Option(help="Log elsewhere, kafka://...; not there yet.")] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Log on Kafka, kafka://host:9092/swept; else SWEPT_LOG_URL, else the store's table."
+        ),
+    ] = None,
     district: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +82,7 @@ def ingest(
         _check_name(option, value)
     if group is not None and client_id is None:
         raise UserError("--group needs a --client-id for each member; two sessions of one id end each other.")
-    with _stop_signals() as stopping, services(settings) as where:
+    with _stop_signals() as stopping, services(settings, store=False) as where:
         opened = _open_log(where, stopping)
         if opened is None:
             return
@@ -129,15 +134,16 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 
 def _open_log(where: Services, stopping: threading.Event) -> Log | None:
-    """The log, with its tables made; waits for a store that isn't up yet. None when told to stop."""
+    """The log, a table's made; waits for a server that isn't up yet. None when told to stop."""
     from streams.log import LogUnavailable
     from swept.wiring import apply_migrations, connect, open_log
 
     said = False
     while not stopping.is_set():
         try:
-            with connect(where.store_url) as connection:
-                apply_migrations(connection)
+            if where.log_url is None:
+                with connect(where.store_url) as connection:
+                    apply_migrations(connection)
             return open_log(where)
         except (LogUnavailable, UserError) as error:
             if isinstance(error, UserError) and "can't be reached" not in str(error):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from processing.district import District
     from streams.log import Log
     from streams.worker import Worker
+    from swept.wiring import Services
 
 
 def process(
@@ -48,7 +49,7 @@ def process(
     from swept.settings import read_settings
     from swept.signing_key import signer
     from swept.versions import rule_version
-    from swept.wiring import apply_migrations, connect, open_log, services
+    from swept.wiring import apply_migrations, connect, services
 
     settings = read_settings()
     key = signer(settings)
@@ -57,7 +58,7 @@ def process(
             apply_migrations(connection)
             keep_folder(connection, settings)
             district, version = district_in_force(connection, settings)
-        log = stack.enter_context(contextlib.closing(open_log(where)))
+        log = stack.enter_context(contextlib.closing(_log(where, None if once else district)))
         with progress("making ready (after an installation this takes half a minute)"):
             core = Core(district)
             warm(core)
@@ -77,6 +78,17 @@ def process(
         except LogTrimmed as error:
             raise UserError(f"{error}; restore the log, or start a new store and replay.") from error
         print(_line(worker), flush=True)
+
+
+def _log(where: Services, district: District | None) -> Log:
+    """The log, as a member of the district's group; without a district all partitions are read."""
+    from streams.log import LogUnavailable
+    from swept.wiring import open_log
+
+    try:
+        return open_log(where, None if district is None else f"swept-{district.district_id}")
+    except LogUnavailable as error:
+        raise UserError(f"{error}; start it, or correct SWEPT_LOG_URL.") from None
 
 
 def _say(line: str) -> None:

@@ -25,7 +25,9 @@ class Settings(BaseModel):
 
     store_url: SecretStr | None = Field(default=None, description="PostgreSQL or TimescaleDB; none: embedded")
     mqtt_url: SecretStr | None = Field(default=None, description="mqtt:// or mqtts:// broker; none: embedded")
-    log_url: SecretStr | None = Field(default=None, description="kafka://; none: a table in the store")
+    log_url: SecretStr | None = Field(
+        default=None, description="kafka:// or kafka+ssl://; none: a table in the store"
+    )
     district: Path | None = Field(default=None, description="folder of the district; none: configs/zhanqian")
     home: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/swept", description="where embedded servers live"
@@ -65,7 +67,10 @@ class Settings(BaseModel):
     @field_validator("log_url")
     @classmethod
     def _kafka(cls, value: SecretStr | None) -> SecretStr | None:
-        return _with_scheme(value, ("kafka://",))
+        given = _with_scheme(value, ("kafka://", "kafka+ssl://"))
+        if given is not None:
+            _check_kafka(given.get_secret_value())
+        return given
 
     @property
     def district_folder(self) -> Path:
@@ -107,6 +112,19 @@ def _check_mqtt(url: str) -> None:
     except ValueError:
         raise ValueError(
             "is no broker's URL; write mqtt://host:1883, or mqtts://user:password@host:8883 for TLS"
+        ) from None
+
+
+def _check_kafka(url: str) -> None:
+    """Raise ValueError, without any part of the URL, where it names no log."""
+    from streams.kafka_url import parse
+
+    try:
+        parse(url)
+    except ValueError:
+        raise ValueError(
+            "is no log's URL; write kafka://host:9092,host:9092/swept?partitions=16&replication=3, or "
+            "kafka+ssl://user:password@host:9093/swept for TLS"
         ) from None
 
 

@@ -52,9 +52,15 @@ class Services:
 
 
 @contextmanager
-def services(settings: Settings) -> Iterator[Services]:
-    """The store and the broker of this process's settings, running for as long as the context does."""
+def services(settings: Settings, *, store: bool = True) -> Iterator[Services]:
+    """The store and the broker of this process's settings, running for as long as the context does.
+
+    Without `store` and with a broker and a log elsewhere none is looked for, and its URL is empty.
+    """
     store_url, mqtt_url, log_url = map(_plain, (settings.store_url, settings.mqtt_url, settings.log_url))
+    if not store and mqtt_url and log_url:
+        yield Services(store_url or "", mqtt_url, "as the environment says", log_url)
+        return
     found = running(settings.home)
     if found is not None and (store_url is None or shown(store_url) == found.get("store")):
         how = f"joined those of process {found['pid']} in {settings.home}"
@@ -163,13 +169,39 @@ def apply_migrations(connection: psycopg.Connection[Any]) -> list[str]:
     return applied
 
 
-def open_log(where: Services) -> Log:
-    """The log that the URLs name: a table in the store, or Kafka once that is there."""
-    from streams.table_log import TableLog
+def open_log(where: Services, group: str | None = None) -> Log:
+    """The log that the URLs name, a table in the store or Kafka; there as a member of a group, if one is named."""
+    if where.log_url is None:
+        from streams.table_log import TableLog
 
-    if where.log_url is not None:
-        raise UserError("Kafka isn't there yet; unset SWEPT_LOG_URL and the log is a table in the store.")
-    return TableLog(where.store_url)
+        return TableLog(where.store_url)
+    from streams.kafka_log import KafkaLog
+    from streams.kafka_topics import TopicsWrong
+
+    try:
+        return KafkaLog(where.log_url, group)
+    except TopicsWrong as wrong:
+        raise UserError(f"Kafka isn't ready: {wrong}; run swept migrate.") from None
+
+
+def make_topics(log_url: str, *, check: bool) -> list[str]:
+    """Make or correct a Kafka log's topics, or only check them; what was done, or what is wrong."""
+    from streams import kafka_topics
+    from streams.kafka_url import parse
+    from streams.log import LogUnavailable
+
+    address = parse(log_url)
+    try:
+        if not check:
+            return kafka_topics.make(address)
+        with contextlib.closing(kafka_topics.admin(address)) as opened:
+            return kafka_topics.problems(opened, address)
+    except LogUnavailable as error:
+        raise UserError(f"{error}; start it, or correct SWEPT_LOG_URL.") from None
+    except kafka_topics.TopicsWrong as wrong:
+        raise UserError(
+            f"{wrong}; correct SWEPT_LOG_URL, or name a new log in it, since this can't be changed."
+        ) from None
 
 
 def broker_url(settings: Settings) -> str:

@@ -18,6 +18,8 @@ import pytest
 from psycopg import sql
 
 from storage.migrate import migrate
+from streams import kafka_topics
+from streams.kafka_url import parse as kafka_address
 from swept import kafka_server, mosquitto_server
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
@@ -106,6 +108,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
         pytest.skip(lacking)
     with KafkaServer(tmp_path_factory.mktemp("kafka")) as started:
         yield started
+
+
+@pytest.fixture
+def kafka_url(kafka: KafkaServer) -> str:
+    """A log of this test's own on the session's Kafka: four partitions, their topics made."""
+    url = f"{kafka.url}/t{uuid.uuid4().hex[:12]}?partitions=4"
+    kafka_topics.make(kafka_address(url))
+    return url
 
 
 @pytest.fixture

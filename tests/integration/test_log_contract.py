@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
+from streams.kafka_log import KafkaLog
 from streams.log import (
     Envelope,
     Log,
@@ -22,17 +24,19 @@ from streams.log import (
 from streams.table_log import TableLog
 from swept.embedded_postgres import EmbeddedPostgres
 
-Open = Callable[[], Log]
+Open = Callable[..., Log]
 
 
-@pytest.fixture(params=["table"])
+@pytest.fixture(params=["table", "kafka"])
 def open_log(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens the same log again and again, each time as another process would."""
     with contextlib.ExitStack() as stack:
-        url: str = request.getfixturevalue("store_url")
+        table: str = request.getfixturevalue("store_url") if request.param == "table" else ""
+        kafka: str = request.getfixturevalue("kafka_url") if request.param == "kafka" else ""
 
-        def make() -> Log:
-            return stack.enter_context(contextlib.closing(TableLog(url)))
+        def make(**bounds: Any) -> Log:
+            log: Log = TableLog(table, **bounds) if table else KafkaLog(kafka, **bounds)
+            return stack.enter_context(contextlib.closing(log))
 
         yield make
 
@@ -142,6 +146,84 @@ def test_reading_fewer_records_than_partitions_is_an_error(open_log: Open) -> No
         open_log().read(dict.fromkeys(range(4), 0), 3)
 
 
+def test_each_reader_of_its_own_has_all_partitions_from_its_oldest_record_on(open_log: Open) -> None:
+    log = open_log()
+    assert log.share() == frozenset(range(4))
+    log.done({0: 1})
+    log.append([envelope("a", number) for number in range(3)])
+    partition = partition_of("a", 4)
+    assert log.firsts()[partition] == 0
+    assert log.trim({partition: 2}) == 2
+    assert log.trim({partition: 1}) == 0
+    assert log.firsts() == {0: 0, 1: 0, 2: 0, 3: 0} | {partition: 2}
+    assert log.ends()[partition] == 3
+    assert log.trim({partition: 2**40}) == 1
+    assert log.firsts()[partition] == log.ends()[partition] == 3
+
+
+def test_a_reader_may_go_back_and_to_other_partitions(open_log: Open) -> None:
+    log = open_log()
+    log.append([envelope(f"k{number}", number) for number in range(200)])
+    ends = log.ends()
+    everywhere = dict.fromkeys(range(4), 0)
+    whole = log.read(everywhere, 1_000)
+    assert len(whole) == 200
+    for partition in range(4):
+        for offset in (ends[partition] - 1, 3, 0, 4):
+            records = log.read({partition: offset}, 5)
+            assert records == [r for r in whole if r.partition == partition and r.offset >= offset][:5]
+    assert log.read(ends, 100) == []
+    assert log.read(everywhere, 1_000) == whole
+    log.append([envelope("k0", 1)])
+    assert [record.envelope.received_us for record in log.read(ends, 100)] == [1]
+
+
+def test_a_partition_with_much_does_not_keep_the_others_waiting(open_log: Open) -> None:
+    log = open_log()
+    keys = {partition_of(f"k{n}", 4): f"k{n}" for n in range(40)}
+    log.append([envelope(keys[0], number) for number in range(3_000)] + [envelope(keys[1], 1)])
+    positions, read = dict.fromkeys(range(4), 0), list[Record]()
+    while {record.partition for record in read} != {0, 1}:
+        read = log.read(positions, 40)
+        assert len(read) <= 40
+        positions[0] += sum(record.partition == 0 for record in read)
+    assert positions[0] < 200
+
+
+@pytest.mark.parametrize("bound", [{"records_max": 3}, {"bytes_max": 3}])
+def test_a_full_log_refuses_the_whole_append(open_log: Open, bound: dict[str, int]) -> None:
+    log = open_log(**bound)
+    if "records_max" in bound:
+        log.append([envelope("a", 1), envelope("a", 2), envelope("a", 3)])
+    ends = log.ends()
+    with pytest.raises(LogFull, match="3 at most"):
+        log.append([envelope("a", 4_000)])
+    assert log.ends() == ends
+
+
+@pytest.mark.parametrize(
+    ("poison", "acks"),
+    [
+        (Envelope("u", "a\0b", b"", 1), {}),
+        (Envelope("u", "a\ud800", b"", 1), {}),
+        (Envelope("\ud800", "t", b"", 1), {}),
+        (Envelope("u", "t", b"", 2**63), {}),
+        (Envelope("u", "t", b"", 1), {"u": 2**63}),
+        (Envelope("u", "t", b"", 1), {"\0": 1}),
+    ],
+)
+def test_what_a_store_can_not_hold_is_refused_whole_and_the_log_goes_on(
+    open_log: Open, poison: Envelope, acks: dict[str, int]
+) -> None:
+    log = open_log()
+    with pytest.raises(LogRefused):
+        log.append([envelope("a", 1), poison], {"a": 1, **acks})
+    assert sum(log.ends().values()) == 0
+    assert log.acks(["a", "u"]) == {}
+    log.append([envelope("a", 1)], {"a": 1})
+    assert log.acks(["a"]) == {"a": 1}
+
+
 # What only the table log promises
 
 
@@ -222,28 +304,13 @@ def test_the_number_of_partitions_stays_what_it_was_when_the_log_was_made(store_
         assert log.partitions == 4
 
 
-@pytest.mark.parametrize(
-    ("poison", "acks"),
-    [
-        (Envelope("u", "a\0b", b"", 1), {}),
-        (Envelope("u", "a\ud800", b"", 1), {}),
-        (Envelope("\ud800", "t", b"", 1), {}),
-        (Envelope("u", "t", b"", 2**63), {}),
-        (Envelope("u", "t", b"", 1), {"u": 2**63}),
-        (Envelope("u", "t", b"", 1), {"\0": 1}),
-        # An index takes no more than about 2,700 bytes, after compression.
-        (Envelope("u", "t", b"", 1), {"".join(map(chr, range(0x4E00, 0x4E00 + 7_000))): 1}),
-    ],
-)
-def test_what_the_database_can_not_hold_is_refused_whole_and_the_log_goes_on(
-    store_url: str, poison: Envelope, acks: dict[str, int]
-) -> None:
+def test_an_acknowledgement_that_no_index_can_hold_is_refused(store_url: str) -> None:
     with contextlib.closing(TableLog(store_url)) as log:
+        # An index takes no more than about 2,700 bytes, after compression.
+        long = "".join(map(chr, range(0x4E00, 0x4E00 + 7_000)))
         with pytest.raises(LogRefused):
-            log.append([envelope("a", 1), poison], {"a": 1, **acks})
+            log.append([envelope("a", 1)], {"a": 1, long: 1})
         assert sum(log.ends().values()) == 0
-        log.append([envelope("a", 1)], {"a": 1})
-        assert log.acks(["a"]) == {"a": 1}
 
 
 def test_a_database_that_only_reads_is_unavailable_not_refusing(
