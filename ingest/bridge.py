@@ -62,7 +62,7 @@ LINGER_S = 0.004
 """How long a batch waits for company: each flush to disk costs about as much."""
 ACK_EVERY_S = 0.2
 """A unit hears how far it is durable this often at most; devices resend after 30 s."""
-BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 2.0
 UNITS_MAX = 100_000
 """Frontiers in memory; beyond that all are forgotten and read from the log again."""
 IDLE_S = 0.2

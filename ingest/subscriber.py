@@ -36,7 +36,7 @@ SESSION_EXPIRY_S = 7 * 86_400
 KEEPALIVE_S = 30
 HELD_BYTES_MAX = 64 * 1024 * 1024
 """Payload bytes in hand beyond which we stop reading the socket: 2,000 messages of 1 MiB are too many."""
-BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 10.0
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.2, 2.0
 STOP_S_MAX = 5.0
 TOLD_MAX = 1_000
 """Messages to other members that wait for the connection; the oldest are dropped."""

@@ -16,7 +16,7 @@ from operator import itemgetter
 
 import psycopg
 
-from storage import log_table, raw_packs
+from storage import log_table, raw_packs, session
 from streams.log import (
     NO_ACKS,
     Envelope,
@@ -29,7 +29,7 @@ from streams.log import (
 )
 
 PARTITIONS = 4
-CONNECT_S_MAX = 5
+SILENT_S_MAX = 10.0
 REFUSED = ("22", "23", "54")
 """SQLSTATE classes that are about the values themselves: data exception, integrity, program limit."""
 
@@ -134,7 +134,7 @@ class TableLog:
         """Return at the next append, or when the time is over; at once the first time."""
         with _unavailable():
             if self._listener is None or self._listener.closed:
-                self._listener = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S_MAX)
+                self._listener = session.connect(self._url, SILENT_S_MAX)
                 self._listener.execute(f"LISTEN {log_table.CHANNEL}")
                 return  # what was appended before we listened would be waited for in vain
             for _ in self._listener.notifies(timeout=timeout_s, stop_after=1):
@@ -179,7 +179,7 @@ class TableLog:
     def _connected(self) -> Iterator[psycopg.Connection]:
         with _unavailable():
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S_MAX)
+                self._connection = session.connect(self._url, SILENT_S_MAX)
             yield self._connection
 
 

@@ -27,7 +27,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import psycopg
 from psycopg import Connection, IsolationLevel
 
 from processing.batch import Batch, Settled, settle
@@ -38,7 +37,7 @@ from processing.order import Identity
 from processing.pipeline import Core
 from processing.read import BatchReader
 from processing.service_day import service_day
-from storage import positions, reader, street_days, timescale, writer
+from storage import positions, reader, session, street_days, timescale, writer
 from storage.place import Place
 from storage.queries.corrections import LATE
 from storage.versions import Versions
@@ -53,7 +52,7 @@ from streams.ticks import tick_topic
 
 #: In dead letters, what was refused is numbered after the reports of its record.
 _REFUSED = 1_000
-_RETRY_S_MAX = 10.0
+_RETRY_S_MAX = 2.0
 _STEPS_A_PACK = 256
 
 
@@ -63,6 +62,8 @@ class Bounds:
 
     records_max: int = 2_000
     bytes_max: int = 16 << 20
+    silent_s_max: float = 120.0
+    """How long it may compute between two statements: who hasn't compiled its kernels yet needs a minute."""
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Worker:
                 failures = 0
             except (Fenced, DayClosed):
                 self.counts.fenced += 1
-            except (psycopg.OperationalError, psycopg.InterfaceError, LogUnavailable):
+            except (*session.LOST, LogUnavailable):
                 failures += 1
                 self.counts.reconnects += 1
                 time.sleep(random.uniform(0.1, min(_RETRY_S_MAX, 0.2 * 2 ** min(failures, 10))))  # noqa: S311
@@ -200,7 +201,9 @@ class Worker:
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(self._store_url, autocommit=True, prepare_threshold=2)
+            self._connection = session.connect(
+                self._store_url, self._bounds.silent_s_max, prepare_threshold=2
+            )
             self._connection.isolation_level = IsolationLevel.READ_COMMITTED
             self._checkpoint.reread(self._connection)
         return self._connection

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from swept.wiring import Services
 
 
+SILENT_S_MAX = 10.0
+"""Its kernels are compiled before: a worker that says nothing to the store for so long is frozen or cut off."""
+
+
 def process(
     once: Annotated[bool, typer.Option("--once", help="End when the log's end is reached.")] = False,
     stats: Annotated[
@@ -42,7 +46,7 @@ def process(
     from storage.versions import Versions
     from streams.cores import Cores, Dated
     from streams.log import LogTrimmed
-    from streams.worker import Worker
+    from streams.worker import Bounds, Worker
     from swept.digests import Digests
     from swept.kernels import warm
     from swept.progress import progress
@@ -64,7 +68,8 @@ def process(
             warm(core)
         rules = rule_version(district.rules)
         dated = Dated(core, Versions(rules, district.map_version), version)
-        worker = Worker(where.store_url, log, core, rules, cores=Cores(dated, rule_version))
+        bounds = Bounds(silent_s_max=SILENT_S_MAX)
+        worker = Worker(where.store_url, log, core, rules, cores=Cores(dated, rule_version), bounds=bounds)
         stack.callback(worker.close)
         digests = Digests(where.store_url, where.mqtt_url, district, (log.log_id, log.partitions), key, _say)
         stack.enter_context(digests.running())

@@ -1,0 +1,57 @@
+"""A connection of a process that writes: whoever it can't hear any more it gives up, and is given up by.
+
+A worker that is frozen, or whose network is cut without a word, holds locks in the database until that
+notices: by TCP's own defaults after two hours. Everyone who is to take its work over would wait so long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+CONNECT_S_MAX = 5
+IDLE_S, INTERVAL_S, PROBES_MAX = 5, 2, 3
+"""A peer that answers none of these probes is gone: 11 s after its last word."""
+GONE_S = IDLE_S + INTERVAL_S * PROBES_MAX
+
+LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""What is raised where the connection, or the server behind it, is no good any more: a new one may be."""
+
+_SERVER = """
+    SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval};
+    SET tcp_keepalives_count = {probes}; SET tcp_user_timeout = '{gone}s';
+    SET idle_in_transaction_session_timeout = '{silent}s';
+"""
+
+
+def connect(store_url: str, silent_s_max: float, **options: Any) -> Connection[Any]:  # noqa: ANN401 - psycopg's
+    """A connection in autocommit that notices a dead peer, and whose death is noticed.
+
+    A transaction whose client says nothing for `silent_s_max` is rolled back.
+    """
+    server = _SERVER.format(
+        idle=IDLE_S, interval=INTERVAL_S, probes=PROBES_MAX, gone=GONE_S, silent=silent_s_max
+    )
+    connection = psycopg.connect(
+        store_url,
+        autocommit=True,
+        connect_timeout=CONNECT_S_MAX,
+        keepalives_idle=IDLE_S,
+        keepalives_interval=INTERVAL_S,
+        keepalives_count=PROBES_MAX,
+        tcp_user_timeout=GONE_S * 1_000,
+        **options,
+    )
+    try:
+        connection.execute(server.encode())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
