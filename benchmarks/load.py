@@ -98,7 +98,7 @@ class Load:
     def lag(self) -> int:
         """Records in the log that no committed figure has seen; without workers, messages that aren't in the log."""
         if not any(name.startswith("worker") for name in self.stack.children):
-            return self._had + self._sent - sum(self.log.ends().values())
+            return max(0, self._had + self._sent - sum(self.log.ends().values()))  # ticks are records too
         done = {
             p.partition: p.next_offset for p in positions(self._connection) if p.log_id == self.log.log_id
         }
@@ -167,7 +167,9 @@ class Load:
         clock_us = self.city.start_us + US * ((plan.before + first + 1) * plan.fixes - 1)
         rate = plan.fixes / period_s
         clock = DistrictClock(clock_us, rate, round(start_s * US))
-        set_clock(Broker.of(self.stack.services.mqtt_url), self._district_id, clock)
+        ingestors = sum(name.startswith("ingest") for name in self.stack.children)
+        broker = Broker.of(self.stack.services.mqtt_url)
+        set_clock(broker, self._district_id, clock, ingestors=ingestors)
         each = [(c, slot) for c in range(connections) for slot in range(plan.each)]
         some = [each[n] for n in np.linspace(0, len(each) - 1, min(SAMPLE, len(each))).astype(int)]
         share = np.array([(slot + phase(c)) / plan.each for c, slot in some])

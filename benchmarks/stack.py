@@ -25,7 +25,7 @@ from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
 from swept.kafka_server import KafkaServer
 from swept.mosquitto_server import MosquittoServer
-from swept.wiring import Services, apply_migrations, open_log
+from swept.wiring import Services, apply_migrations, make_topics, open_log
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S_MAX = 900.0
@@ -139,7 +139,9 @@ def stack(folder: Path, form: str, district: District, city: Path, partitions: i
         with psycopg.connect(store_url, autocommit=True) as connection:
             apply_migrations(connection)
             keep(connection, district, read_folder(city))
-        open_log(services).close()  # makes the topics, or the tables
+        if log_url is not None:
+            make_topics(log_url, check=False)
+        open_log(services).close()  # makes the tables of the other one
         running = Stack(folder, services, pids)
         stack.callback(running.stop)
         yield running

@@ -47,6 +47,8 @@ SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "256MB",
     "max_connections": "60",
+    # A batch holds an advisory lock on each street and day that it touches, and workers hold theirs at once.
+    "max_locks_per_transaction": "1024",
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_level": "minimal",
