@@ -52,7 +52,7 @@ from swept.embedded_postgres import EmbeddedPostgres
 VISIBLE_S_MAX = 2.0
 #: A generator that is later than this doesn't keep its rate.
 LATE_S_MAX = 0.25
-LEAD_S = 2.0
+LEAD_S = 4.0
 SETTLE_S = 5.0
 DRAIN_S_MAX = 600.0
 SAMPLE = 100

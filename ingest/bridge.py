@@ -58,8 +58,8 @@ T = TypeVar("T")
 
 KINDS = ("fix", "equipment", "online")
 BATCH_MAX = 2_000
-LINGER_S = 0.004
-"""How long a batch waits for company: each flush to disk costs about as much."""
+LINGER_S, LINGER_S_MAX = 0.01, 0.15
+"""A batch waits for company as long as some comes: each append costs as much as many messages in it."""
 ACK_EVERY_S = 0.2
 """A unit hears how far it is durable this often at most; devices resend after 30 s."""
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 2.0
@@ -130,9 +130,13 @@ class Bridge:
 
     def _take(self) -> list[Arrival]:
         arrivals = self._subscriber.take(BATCH_MAX, IDLE_S)
-        if arrivals and len(arrivals) < BATCH_MAX:
+        until_s = time.monotonic() + LINGER_S_MAX
+        while arrivals and len(arrivals) < BATCH_MAX and time.monotonic() < until_s:
             time.sleep(LINGER_S)
-            arrivals += self._subscriber.take(BATCH_MAX - len(arrivals), 0.0)
+            more = self._subscriber.take(BATCH_MAX - len(arrivals), 0.0)
+            if not more:  # nobody else is coming, or the broker waits for us
+                break
+            arrivals += more
         return arrivals
 
     def _move(self, arrivals: Sequence[Arrival]) -> bool:
