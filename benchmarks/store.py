@@ -265,7 +265,7 @@ def pack(connection: psycopg.Connection[Any], log: TableLog, found: Found) -> No
     begun = time.perf_counter()
     moved = 0
     with progress("packing", total=sum(log.ends().values())) as advance:
-        while count := packing.due(connection, log.log_id, range(log.partitions)):
+        while count := packing.due(connection, log, range(log.partitions)):
             moved += count
             advance(moved)
     seconds = time.perf_counter() - begun

@@ -42,8 +42,10 @@ from storage.log_table import Place as LogRecord
 from storage.queries import evidence as queries
 from storage.queries.status import newest_received_us
 from storage.queries.unit_days import unit_days
-from storage.raw_packs import PackDamaged, records_at
+from storage.raw_packs import PackDamaged
 from storage.street_days import Kept, Key
+from streams.log import Log
+from streams.raw import records_at
 
 _AT_ONCE = 5_000
 
@@ -71,8 +73,13 @@ class Told:
     range: DayRange
 
 
-def make_pack(connection: Connection[Any], district_id: str, case: Case, release: str) -> bytes:
-    """The pack of a case; `release` is the installed one. The connection is in a transaction of one snapshot."""
+def make_pack(
+    connection: Connection[Any], district_id: str, case: Case, release: str, log: Log | None = None
+) -> bytes:
+    """The pack of a case; `release` is the installed one. The connection is in a transaction of one snapshot.
+
+    Records that aren't in the store yet are read from `log`; LogUnavailable where it is away.
+    """
     kept = street_days.read(connection, [(case.street_id, case.service_day)])
     versioned = _version(connection, district_id, case, kept, release)
     core = versioned.core
@@ -84,10 +91,10 @@ def make_pack(connection: Connection[Any], district_id: str, case: Case, release
     closed = bool(street_days.closed_days(connection, [case.service_day]))
     now_us = None if closed else newest_received_us(connection, list(core.units))
     question = Question(core, case, whole_day=False, now_us=now_us)
-    found = _Found(connection, question, kept)
+    found = _Found(connection, question, kept, log)
     if found.is_short:
         question = Question(core, case, whole_day=True, now_us=now_us)
-        found = _Found(connection, question, kept)
+        found = _Found(connection, question, kept, log)
     return found.pack(versioned)
 
 
@@ -116,8 +123,10 @@ def _version(
 class _Found:
     """What the store says of a case."""
 
-    def __init__(self, connection: Connection[Any], question: Question, kept: Mapping[Key, Kept]) -> None:
-        self._connection, self._question = connection, question
+    def __init__(
+        self, connection: Connection[Any], question: Question, kept: Mapping[Key, Kept], log: Log | None
+    ) -> None:
+        self._connection, self._question, self._log = connection, question, log
         case, street = question.case, question.core.streets[question.case.street_id]
         asked = [(case.street_id, case.service_day, question.just_swept_us)]
         self.passes = [row[3] for row in reader.passes_of_street_days(connection, asked)]
@@ -228,7 +237,7 @@ class _Found:
         by_log: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         for at in places:
             by_log[at.log_id][at.partition].add(at.offset)
-        own = queries.log_id(self._connection)
+        own = self._log.log_id if self._log is not None else queries.log_id(self._connection)
         if own is not None and self._question.whole_day:
             by_log.setdefault(own, defaultdict(set))
         return [one for log_id in sorted(by_log) for one in self._ranges_of(log_id, by_log[log_id])]
@@ -274,7 +283,7 @@ class _Found:
         for first in range(one.first_offset, one.next_offset, _AT_ONCE):
             offsets = range(first, min(first + _AT_ONCE, one.next_offset))
             try:
-                yield from records_at(self._connection, told.log_id, one.partition, offsets)
+                yield from records_at(self._connection, self._log, told.log_id, one.partition, offsets)
             except PackDamaged as error:
                 raise NoEvidence(str(error)) from None
 

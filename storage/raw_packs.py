@@ -10,7 +10,7 @@ Packing moves records from the log into a pack in one transaction. Readers find 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -130,6 +130,27 @@ def unpacked(connection: Connection[Any], log_id: str, partitions: Collection[in
     return [Unpacked(*map(int, row)) for row in rows]
 
 
+def unpacked_elsewhere(connection: Connection[Any], log_id: str, firsts: Mapping[int, int]) -> list[Unpacked]:
+    """The same of a log that isn't in this database, from the oldest record on that it has and no pack has."""
+    rows = connection.execute(
+        """SELECT partition, first_offset,
+                  greatest(first_offset, least(next_offset, coalesce((
+                      SELECT max(h.next_offset) FROM chain_head AS h
+                      WHERE h.log_id = %s AND h.partition = c.partition), 0))),
+                  coalesce((SELECT max(d.next_offset) FROM day_head AS d
+                            WHERE d.log_id = %s AND d.partition = c.partition), 0)
+           FROM (SELECT partition, checkpoint.next_offset,
+                        greatest(kept.first_offset, (SELECT max(p.next_offset) FROM raw_pack AS p
+                                                     WHERE p.log_id = %s AND p.partition = kept.partition))
+                            AS first_offset
+                 FROM unnest(%s::integer[], %s::bigint[]) AS kept (partition, first_offset)
+                 JOIN checkpoint USING (partition) WHERE log_id = %s) AS c
+           ORDER BY partition""",
+        (log_id, log_id, log_id, list(firsts), list(firsts.values()), log_id),
+    ).fetchall()
+    return [Unpacked(*map(int, row)) for row in rows]
+
+
 def pack(
     connection: Connection[Any],
     log_id: str,
@@ -154,22 +175,19 @@ def pack(
     if [record.offset for record in records] != list(range(state.first_offset, upto)):
         return 0  # somebody else packed or trimmed them just now
     packed = encode(records)
-    received_us = [record.received_us for record in records]
     with connection.transaction():
-        done = connection.execute(
-            """INSERT INTO raw_pack (log_id, partition, first_offset, next_offset, first_received_us,
-                                     last_received_us, payload_bytes, pack)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING""",
-            (
-                *(log_id, partition, state.first_offset, upto, min(received_us), max(received_us)),
-                sum(len(record.payload) for record in records),
-                packed,
-            ),
-        )
-        if done.rowcount == 0:
+        if not _insert(connection, log_id, records, packed):
             return 0  # somebody else did
         log_table.trim(connection, {partition: upto})
     return count
+
+
+def put(connection: Connection[Any], log_id: str, records: Sequence[Place]) -> bool:
+    """Keep consecutive records of a log that isn't in this database as a pack; False where there is one already.
+
+    Raises ValueError where they aren't consecutive.
+    """
+    return _insert(connection, log_id, records, encode(records))
 
 
 def records_at(
@@ -232,6 +250,18 @@ def _packs(
         if (records[0].partition, records[0].offset, len(records)) != (partition, first, row[0] - first):
             raise PackDamaged(f"{which} is damaged: it holds other records")
         yield records
+
+
+def _insert(connection: Connection[Any], log_id: str, records: Sequence[Place], packed: bytes) -> bool:
+    received_us = [record.received_us for record in records]
+    place = log_id, records[0].partition, records[0].offset, records[-1].offset + 1
+    done = connection.execute(
+        """INSERT INTO raw_pack (log_id, partition, first_offset, next_offset, first_received_us,
+                                 last_received_us, payload_bytes, pack)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING""",
+        (*place, min(received_us), max(received_us), sum(len(record.payload) for record in records), packed),
+    )
+    return done.rowcount > 0
 
 
 def _bounded(connection: Connection[Any], partition: int, first: int, upto: int, bytes_max: int) -> int:

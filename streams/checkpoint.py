@@ -27,11 +27,13 @@ class Checkpoint:
         self.partitions: frozenset[int] = frozenset()
         self.positions: dict[int, int] = {}
 
-    def take(self, connection: Connection[Any], partitions: frozenset[int]) -> None:
-        """Have these partitions from now on; what another did meanwhile with those that are new, the store says."""
-        if partitions != self.partitions:
-            self.partitions = partitions
-            self.reread(connection)
+    def take(self, connection: Connection[Any], partitions: frozenset[int]) -> bool:
+        """Have these partitions from now on; whether others than before, so that the store was asked anew."""
+        if partitions == self.partitions:
+            return False
+        self.partitions = partitions
+        self.reread(connection)
+        return True
 
     def reread(self, connection: Connection[Any]) -> None:
         """Believe what the store says."""

@@ -20,7 +20,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from streams.kafka_url import Address, consumer, unavailable
+from streams.kafka_url import Address, connect, consumer, unavailable
 from streams.log import LogUnavailable
 
 SESSION_S = 6
@@ -114,14 +114,14 @@ class Membership:
                 member.commit_async(offsets)
 
     def _joined(self) -> Any:  # noqa: ANN401
-        member = KafkaConsumer(
-            **consumer(self._address, "member"),
-            group_id=self._group,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            session_timeout_ms=SESSION_S * 1000,
-            heartbeat_interval_ms=HEARTBEAT_S * 1000,
-            max_poll_interval_ms=REBALANCE_S_MAX * 1000,
-        )
+        settings = consumer(self._address, "member") | {
+            "group_id": self._group,
+            "partition_assignment_strategy": [CooperativeStickyAssignor],
+            "session_timeout_ms": SESSION_S * 1000,
+            "heartbeat_interval_ms": HEARTBEAT_S * 1000,
+            "max_poll_interval_ms": REBALANCE_S_MAX * 1000,
+        }
+        member = connect(KafkaConsumer, settings)
         member.subscribe([self._address.records], listener=_Quiet(member))
         return member
 

@@ -21,7 +21,7 @@ from streams.kafka_admin import Admin
 from streams.kafka_group import Membership
 from streams.kafka_reader import HEADER, RECEIVED, Reader
 from streams.kafka_state import ACK, CLOCK, State
-from streams.kafka_url import CALL_S_MAX, RECORD_BYTES_MAX, client, parse, unavailable
+from streams.kafka_url import CALL_S_MAX, RECORD_BYTES_MAX, client, connect, parse, unavailable
 from streams.log import NO_ACKS, Envelope, LogFull, LogRefused, LogUnavailable, Record, partition_of
 
 DELIVERY_S_MAX = 10.0
@@ -84,6 +84,11 @@ class KafkaLog:
     def partitions(self) -> int:
         """Number of partitions, fixed when the topic was made."""
         return self._facts.partitions
+
+    @property
+    def in_store(self) -> bool:
+        """Records that are packed are copied first, and trimmed here then."""
+        return False
 
     def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
         """Return once all envelopes, and then all acks, are with all replicas in sync; see `Log.append`."""
@@ -213,7 +218,7 @@ class KafkaLog:
         try:
             with unavailable():
                 if self._producer is None:
-                    self._producer = KafkaProducer(**self._producer_settings())
+                    self._producer = connect(KafkaProducer, self._producer_settings())
                 sent = [
                     self._producer.send(topic, value, key, headers, partition, timestamp_ms)
                     for topic, partition, key, value, headers, timestamp_ms in rows

@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
 from streams.kafka_admin import Admin
-from streams.kafka_url import CALL_S_MAX, Address, consumer, unavailable
+from streams.kafka_url import CALL_S_MAX, Address, connect, consumer, unavailable
 from streams.log import Envelope, LogTrimmed, LogUnavailable, Record
 
 HEADER = "e"
@@ -185,7 +185,7 @@ class Reader:
         try:
             with unavailable():
                 if self._consumer is None:
-                    self._consumer = KafkaConsumer(**consumer(self._address, "reader"))
+                    self._consumer = connect(KafkaConsumer, consumer(self._address, "reader"))
                 yield self._consumer
         except (LogUnavailable, LogTrimmed):
             self.close()

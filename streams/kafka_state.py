@@ -13,7 +13,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.kafka_admin import Admin
-from streams.kafka_url import CALL_S_MAX, Address, consumer, unavailable
+from streams.kafka_url import CALL_S_MAX, Address, connect, consumer, unavailable
 from streams.log import LogUnavailable
 
 CLOCK = b"clock"
@@ -36,7 +36,7 @@ class State:
         try:
             with unavailable():
                 if self._consumer is None:
-                    self._consumer = KafkaConsumer(**consumer(self._address, "state"))
+                    self._consumer = connect(KafkaConsumer, consumer(self._address, "state"))
                     self._consumer.assign([self._partition])
                     self._consumer.seek(self._partition, 0)
                 self._read_on()

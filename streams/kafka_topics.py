@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
-from streams.kafka_url import PARTITIONS, RECORD_BYTES_MAX, Address, client, unavailable
+from streams.kafka_url import PARTITIONS, RECORD_BYTES_MAX, Address, client, connect, unavailable
 
 _NEVER = str(2**63 - 1)
 
@@ -60,7 +60,7 @@ def settings_of(topic: str, address: Address, replication: int) -> dict[str, str
 def admin(address: Address) -> KafkaAdminClient:
     """A client for what isn't records; raises LogUnavailable."""
     with unavailable():
-        return KafkaAdminClient(**client(address, "admin"))
+        return connect(KafkaAdminClient, client(address, "admin"))
 
 
 def facts(opened: KafkaAdminClient, address: Address) -> Facts:

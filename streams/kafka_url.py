@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from streams.log import LogUnavailable
 
@@ -125,6 +126,22 @@ def consumer(address: Address, name: str) -> dict[str, Any]:
         "fetch_max_bytes": 16 << 20,
         "max_partition_fetch_bytes": 1 << 20,
     }
+
+
+def connect(kind: Callable[..., Any], settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library has no types
+    """A client of a kind; of one that finds no broker neither thread nor socket stays behind."""
+    made: list[KafkaNetClient] = []
+
+    def network(**configs: Any) -> KafkaNetClient:  # noqa: ANN401
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(**settings, kafka_client=network)
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
 
 
 @contextlib.contextmanager

@@ -62,6 +62,10 @@ class Log(Protocol):
     def partitions(self) -> int:
         """Number of partitions, fixed when the log was made."""
 
+    @property
+    def in_store(self) -> bool:
+        """Whether the records are in tables of the store, so that it can move them in its transactions."""
+
     def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
         """Return once all envelopes and acks are durable, envelopes in order per key.
 

@@ -62,6 +62,11 @@ class TableLog:
         """Number of partitions, fixed when the log was made."""
         return self._partitions
 
+    @property
+    def in_store(self) -> bool:
+        """It is a table of the store."""
+        return True
+
     def append(self, envelopes: Sequence[Envelope], acks: Mapping[str, int] = NO_ACKS) -> None:
         """Return once all envelopes and acks are committed and flushed; see `Log.append`."""
         with self._connected() as connection, _refused(), connection.transaction():

@@ -41,11 +41,11 @@ from storage import positions, reader, session, street_days, timescale, writer
 from storage.place import Place
 from storage.queries.corrections import LATE
 from storage.versions import Versions
-from streams import chain, packing
+from streams import chain, packing, raw
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
 from streams.cores import Cores, Dated
 from streams.figures import Causes, DayClosed, Figures
-from streams.log import Log, LogTrimmed, LogUnavailable, Record
+from streams.log import Envelope, Log, LogUnavailable, Record
 from streams.recent import Recent
 from streams.restate import CoreFailed, Restater, Touched
 from streams.ticks import tick_topic
@@ -152,7 +152,7 @@ class Worker:
     def pack(self) -> int:
         """Pack original records that are done with, some at a time; gives how many these were."""
         try:
-            return packing.due(self._connected(), self._log.log_id, self._checkpoint.partitions)
+            return packing.due(self._connected(), self._log, self._checkpoint.partitions)
         except BaseException:
             self._forget()
             raise
@@ -161,7 +161,8 @@ class Worker:
         """One batch; gives how many records it had and days it closed. What it raises leaves nothing behind."""
         try:
             connection = self._connected()
-            self._checkpoint.take(connection, self._log.share() & self._partitions)
+            if self._checkpoint.take(connection, self._log.share() & self._partitions):
+                self._recent.clear()  # another may have moved on with what comes back to us
             records = self._read()
             self._on_step("read")
             if records:
@@ -377,14 +378,11 @@ class Worker:
         return place.log_id == self._log.log_id
 
     def _kept(self, place: Place) -> Record | None:
-        """The record of an earlier batch, or None where the log has it no more."""
-        if not self._is_ours(place):
-            return None
-        try:
-            records = self._log.read({place.partition: place.offset}, 1)
-        except LogTrimmed:
-            return None
-        return next((record for record in records if record.offset == place.offset), None)
+        """The record of an earlier batch, or None where neither the log nor a pack has it any more."""
+        where = place.log_id, place.partition, [place.offset]
+        for found in raw.records_at(self._connected(), self._log, *where):
+            return Record(found.partition, found.offset, Envelope(*found[2:]))
+        return None
 
 
 def _refusal(record: Record, detail: str) -> Rejection:

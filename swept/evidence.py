@@ -80,18 +80,23 @@ def pack_of(connection: Connection[Any], settings: Settings, case: Case) -> byte
     import psycopg
 
     from evidence.gather import NoEvidence, make_pack
+    from streams.log import LogUnavailable
     from swept.process import current_district
     from swept.versions import release
+    from swept.wiring import log_elsewhere
 
     district = current_district(connection, settings)
+    log = log_elsewhere(settings)
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            return make_pack(connection, district.district_id, case, release())
-    except NoEvidence as error:
+            return make_pack(connection, district.district_id, case, release(), log)
+    except (NoEvidence, LogUnavailable) as error:
         raise UserError(f"{error}.") from None
     finally:
         connection.isolation_level = None
+        if log is not None:
+            log.close()
 
 
 def sha256(pack: bytes) -> bytes:

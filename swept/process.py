@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from processing.district import District
     from streams.log import Log
     from streams.worker import Worker
-    from swept.wiring import Services
 
 
 SILENT_S_MAX = 10.0
@@ -53,7 +52,7 @@ def process(
     from swept.settings import read_settings
     from swept.signing_key import signer
     from swept.versions import rule_version
-    from swept.wiring import apply_migrations, connect, services
+    from swept.wiring import apply_migrations, connect, reachable_log, services
 
     settings = read_settings()
     key = signer(settings)
@@ -62,7 +61,9 @@ def process(
             apply_migrations(connection)
             keep_folder(connection, settings)
             district, version = district_in_force(connection, settings)
-        log = stack.enter_context(contextlib.closing(_log(where, None if once else district)))
+        # Once means all that is there, so all partitions are ours.
+        group = None if once else f"swept-{district.district_id}"
+        log = stack.enter_context(contextlib.closing(reachable_log(where, group)))
         with progress("making ready (after an installation this takes half a minute)"):
             core = Core(district)
             warm(core)
@@ -85,29 +86,17 @@ def process(
         print(_line(worker), flush=True)
 
 
-def _log(where: Services, district: District | None) -> Log:
-    """The log, as a member of the district's group; without a district all partitions are read."""
-    from streams.log import LogUnavailable
-    from swept.wiring import open_log
-
-    try:
-        return open_log(where, None if district is None else f"swept-{district.district_id}")
-    except LogUnavailable as error:
-        raise UserError(f"{error}; start it, or correct SWEPT_LOG_URL.") from None
-
-
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
 def _left(store_url: str, log: Log) -> int:
     """Records in the log that no committed figure has seen."""
-    from storage.queries.status import positions
+    from streams.lag import lag
     from swept.wiring import connect
 
     with connect(store_url) as connection:
-        done = {one.partition: one.next_offset for one in positions(connection) if one.log_id == log.log_id}
-    return sum(end - done.get(partition, 0) for partition, end in log.ends().items())
+        return sum(lag(connection, log).values())
 
 
 def _drain(worker: Worker, records: int, stop: Callable[[], bool]) -> None:

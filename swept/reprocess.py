@@ -43,7 +43,7 @@ def reprocess(
     from swept.progress import progress
     from swept.settings import read_settings
     from swept.versions import rule_version
-    from swept.wiring import connect, open_log, services
+    from swept.wiring import connect, reachable_log, services
 
     first, last = day_of(from_, "--from"), day_of(to, "--to")
     if first > last:
@@ -55,7 +55,7 @@ def reprocess(
         days = _reported(connection, first, last)
         at_us = now_us(connection)
         causes = _put_in_force(connection, district, map_, rule, days, at_us)
-        log = open_log(where)
+        log = reachable_log(where)
         partitions = log.partitions
         log.close()
         dated = Dated(Core(district), Versions(rule_version(district.rules), district.map_version), version)

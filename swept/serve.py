@@ -27,7 +27,7 @@ def serve(
     from processing.pipeline import Core
     from swept.process import current_district, stopped
     from swept.settings import read_settings
-    from swept.wiring import apply_migrations, connect, open_log, services
+    from swept.wiring import apply_migrations, connect, reachable_log, services
 
     try:
         listening = bind(host, port)
@@ -41,7 +41,7 @@ def serve(
         with connect(where.store_url) as connection:
             apply_migrations(connection)
             district = current_district(connection, read_settings())
-        with contextlib.closing(open_log(where)) as log:
+        with contextlib.closing(reachable_log(where)) as log:
             one_at_a_time = threading.Lock()
 
             def log_ends() -> tuple[str, dict[int, int]]:

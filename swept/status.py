@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,22 +63,24 @@ def _state(
 
     from processing.service_day import from_us
     from storage.queries.dead_letters import reasons
-    from storage.queries.status import newest_received_us, positions, totals
+    from storage.queries.status import newest_received_us, totals
     from storage.queries.units import units_now
-    from streams.table_log import TableLog
+    from streams.lag import lag
     from swept.process import current_district
     from swept.versions import rule_version
+    from swept.wiring import reachable_log, shown
 
     district = current_district(connection, settings)
     units = [unit.unit_id for unit in district.units]
     yield "district", f"{district.name} ({district.district_id}), from {_source(connection, settings)}"
     yield "versions", f"map {district.map_version}, rules {rule_version(district.rules)}"
-    log = TableLog(where.store_url)
-    ends, log_id = log.ends(), log.log_id
-    log.close()
-    done = {one.partition: one.next_offset for one in positions(connection) if one.log_id == log_id}
-    lags = {partition: end - done.get(partition, 0) for partition, end in sorted(ends.items())}
-    yield "log", f"{sum(ends.values()):,} records, in a table of the store"
+    with contextlib.closing(reachable_log(where)) as log:
+        kept = sum(log.ends().values()) - sum(log.firsts().values())
+        lags = lag(connection, log)
+    yield (
+        "log",
+        f"{kept:,} records, in {'a table of the store' if log.in_store else shown(where.log_url or '')}",
+    )
     behind = ", ".join(f"{lag:,} in partition {partition}" for partition, lag in lags.items() if lag)
     yield "lag", f"{sum(lags.values()):,} records ({behind})" if behind else "none"
     yield from _store(connection)

@@ -184,6 +184,22 @@ def open_log(where: Services, group: str | None = None) -> Log:
         raise UserError(f"Kafka isn't ready: {wrong}; run swept migrate.") from None
 
 
+def reachable_log(where: Services, group: str | None = None) -> Log:
+    """The same; a log that is away is the user's to start."""
+    from streams.log import LogUnavailable
+
+    try:
+        return open_log(where, group)
+    except LogUnavailable as error:
+        raise UserError(f"{error}; start it, or correct SWEPT_LOG_URL.") from None
+
+
+def log_elsewhere(settings: Settings) -> Log | None:
+    """The log where it isn't in the store's tables: that of the settings, else of the swept that runs here."""
+    log_url = _plain(settings.log_url) or (running(settings.home) or {}).get("log_url")
+    return None if log_url is None else reachable_log(Services("", "", "", log_url))
+
+
 def make_topics(log_url: str, *, check: bool) -> list[str]:
     """Make or correct a Kafka log's topics, or only check them; what was done, or what is wrong."""
     from streams import kafka_topics

@@ -143,16 +143,16 @@ def test_the_step_between_batches_packs_what_is_worth_it_and_closed_days(
     monkeypatch.setattr(packing, "RECORDS_MIN", 20)
     records = fill(log, 30)
     commit(connection, log, 19)
-    assert packing.due(connection, log.log_id, range(4)) == 0
+    assert packing.due(connection, log, range(4)) == 0
     connection.execute(
         """INSERT INTO day_head (log_id, service_day, partition, first_offset, next_offset, first_head, head)
            VALUES (%s, '2024-05-01', %s, 0, 7, '', '')""",
         (log.log_id, PARTITION),
     )
-    assert packing.due(connection, log.log_id, range(4)) == 7
-    assert packing.due(connection, log.log_id, range(4)) == 0
+    assert packing.due(connection, log, range(4)) == 7
+    assert packing.due(connection, log, range(4)) == 0
     commit(connection, log, 30)
-    assert packing.due(connection, log.log_id, [PARTITION]) == 23
+    assert packing.due(connection, log, [PARTITION]) == 23
     assert log.read({PARTITION: 0}, 7) == records[:7]
     assert log_table.size(connection).records == 0
 
