@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.city import Plan, phase, varint
 
-TICK_S = 0.01
+TICK_S = 0.004
 DRAIN_S_MAX = 60.0
 
 
