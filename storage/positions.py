@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
 from storage.fixes import log_number
 
 
-def read(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> dict[int, int]:
-    """The next offset of each partition; a partition that was never read begins at 0."""
+class Position(NamedTuple):
+    """How far a partition is processed: its next offset, and how many shares of its backlog."""
+
+    next_offset: int
+    shares: int = 0
+
+
+def read(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> dict[int, Position]:
+    """The position of each partition; one that was never read begins at 0."""
     wanted = sorted(partitions)
     log_number(connection, log_id)  # in no batch: two workers would wait for each other's
     with connection.transaction():
@@ -23,20 +30,20 @@ def read(connection: Connection[Any], log_id: str, partitions: Iterable[int]) ->
             (log_id, wanted),
         )
         rows = connection.execute(
-            "SELECT partition, next_offset FROM checkpoint WHERE log_id = %s AND partition = ANY(%s)",
+            "SELECT partition, next_offset, shares FROM checkpoint WHERE log_id = %s AND partition = ANY(%s)",
             (log_id, wanted),
         ).fetchall()
-    return {int(partition): int(offset) for partition, offset in rows}
+    return {int(partition): Position(offset, shares) for partition, offset, shares in rows}
 
 
-def lock(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> dict[int, int]:
+def lock(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> dict[int, Position]:
     """The same, and nobody else may move them until this transaction ends."""
     rows = connection.execute(
-        """SELECT partition, next_offset FROM checkpoint
+        """SELECT partition, next_offset, shares FROM checkpoint
            WHERE log_id = %s AND partition = ANY(%s) ORDER BY partition FOR UPDATE""",
         (log_id, sorted(partitions)),
     ).fetchall()
-    return {int(partition): int(offset) for partition, offset in rows}
+    return {int(partition): Position(offset, shares) for partition, offset, shares in rows}
 
 
 def advance(
@@ -61,16 +68,27 @@ def advance(
     )
 
 
+def count_share(connection: Connection[Any], log_id: str, partitions: Iterable[int]) -> None:
+    """Note that a share of the backlog of these partitions is processed, within its transaction."""
+    connection.execute(
+        """UPDATE checkpoint SET shares = shares + 1, updated_at = now()
+           WHERE log_id = %s AND partition = ANY(%s)""",
+        (log_id, sorted(partitions)),
+    )
+
+
 def lock_partition(connection: Connection[Any], partition: int) -> None:
     """Nobody else writes what the units of a partition reported until this transaction ends."""
     connection.execute("SELECT FROM checkpoint WHERE partition = %s ORDER BY log_id FOR UPDATE", (partition,))
 
 
 def heard_us(connection: Connection[Any], log_id: str, partitions: int) -> int | None:
-    """Until when all partitions of a log have been heard of; None while one of them never was."""
+    """Until when all that a log's partitions had is processed; None while one of them was never heard of."""
     row = connection.execute(
-        "SELECT count(*) FILTER (WHERE next_offset > 0), min(received_us) FROM checkpoint WHERE log_id = %s",
-        (log_id,),
+        """SELECT count(*) FILTER (WHERE next_offset > 0),
+                  least(min(received_us), (SELECT min(received_us) FROM backlog WHERE log_id = %(log_id)s))
+           FROM checkpoint WHERE log_id = %(log_id)s""",
+        {"log_id": log_id},
     ).fetchone()
     return int(row[1]) if row is not None and row[0] == partitions else None
 

@@ -127,7 +127,7 @@ class Restater:
         groups = {unit_id: list(_groups(columns)) for unit_id, columns in new.items()}
         for turn in range(max(map(len, groups.values()), default=0)):
             parts = [
-                _Part(unit_id, of[turn], last_us.get(unit_id), int(new[unit_id].fix_time_us[-1]))
+                _Part(unit_id, of[turn], last_us.get(unit_id), _newest_us(new[unit_id], last_us.get(unit_id)))
                 for unit_id, of in groups.items()
                 if turn < len(of)
             ]
@@ -369,6 +369,11 @@ def _row(track: Track, dated: Dated) -> TrackRow:
         dated.versions,
         track.suspected_datum,
     )
+
+
+def _newest_us(new: ReportColumns, last_us: int | None) -> int:
+    """The time of a unit's newest report, new or committed before: until then its reports must be known."""
+    return max(int(new.fix_time_us[-1]), last_us or 0)
 
 
 def _groups(new: ReportColumns) -> Iterable[ReportColumns]:

@@ -9,10 +9,11 @@ A batch is one transaction, and these are its steps. A worker may be killed in o
 5. tracks     match what the new reports touch again; replace the tracks and passes that changed
 6. unit_days  build unit-days and equipment intervals of touched days again
 7. figures    lock each touched (street, service day) in sorted order; record its figures anew
-8. checkpoint chain the records; move the positions; NOTIFY swept_commit
+8. checkpoint chain the records; let those wait that are put off; move the positions; NOTIFY swept_commit
 9. commit     all of it, or nothing
 
-Then service days that are over are closed, each in a transaction of its own: the next batch does what a
+Then some of what was put off (streams/backlog.py) goes the same way from 2 on; in 8 it leaves the backlog, and no
+position moves. Then service days that are over are closed, each in a transaction of its own: the next batch does what a
 killed worker left undone.
 
 After a commit of unknown outcome (the connection broke) the worker connects anew and rereads its positions.
@@ -40,8 +41,10 @@ from processing.service_day import service_day
 from storage import positions, reader, session, street_days, timescale, writer
 from storage.place import Place
 from storage.queries.corrections import LATE
+from storage.queries.status import heard_us
 from storage.versions import Versions
 from streams import chain, packing, raw
+from streams.backlog import Backlog, Taken
 from streams.checkpoint import Checkpoint, Fenced, next_offsets
 from streams.cores import Cores, Dated
 from streams.figures import Causes, DayClosed, Figures
@@ -71,6 +74,7 @@ class Counts:
     """What a worker has done since it started, for status and progress."""
 
     records: int = 0
+    put_off: int = 0
     reports: int = 0
     duplicates: int = 0
     refused: int = 0
@@ -89,10 +93,6 @@ class _Batch:
     reports: Batch
     refused: list[tuple[Rejection, Place]]
     online: dict[str, tuple[bool, int]] = field(default_factory=dict)
-
-    @property
-    def received_us(self) -> int:
-        return max(record.envelope.received_us for record in self.records)
 
 
 class Worker:
@@ -122,6 +122,7 @@ class Worker:
         self._tick_topic = tick_topic(core.district.district_id)
         self._partitions = frozenset(range(log.partitions) if partitions is None else partitions)
         self._checkpoint = Checkpoint(log.log_id)
+        self._backlog = Backlog(log.log_id, core.district.rules)
         self._connection: Connection[Any] | None = None
 
     def run(self, stop: Callable[[], bool], wait_s: float = 1.0) -> None:
@@ -143,7 +144,7 @@ class Worker:
                 time.sleep(random.uniform(0.1, min(_RETRY_S_MAX, 0.2 * 2 ** min(failures, 10))))  # noqa: S311
 
     def drain(self) -> int:
-        """Process until the log's end is reached; gives the number of records."""
+        """Process until the log's end is reached and nothing waits; gives what the steps gave."""
         total = 0
         while count := self.step():
             total += count
@@ -158,28 +159,49 @@ class Worker:
             raise
 
     def step(self) -> int:
-        """One batch; gives how many records it had and days it closed. What it raises leaves nothing behind."""
+        """One batch and a share of the backlog; gives how many records these had and days were closed.
+
+        What it raises leaves nothing behind.
+        """
         try:
             connection = self._connected()
             if self._checkpoint.take(connection, self._log.share() & self._partitions):
                 self._recent.clear()  # another may have moved on with what comes back to us
+                self._backlog.forget()
+            self._backlog.look(connection, self._checkpoint.positions)
             records = self._read()
             self._on_step("read")
             if records:
-                self._cores.reread(connection)
-                if (standing := self._cores.standing(connection)) is not self._cores.first:
-                    self._use(standing)
-                self._know_units(connection, records[-1].envelope.received_us)
-                self._process(connection, records)
+                self._make_ready(connection, records)
+                self._process(connection, self._backlog.sort(records))
+            waited = self._catch_up(connection, idle=not records)
             closed = self._close_days(connection)
         except BaseException:
             self._forget()
             raise
-        return len(records) + closed
+        return len(records) + waited + closed
 
     def close(self) -> None:
         """Let go of the connection."""
         self._forget()
+
+    def _catch_up(self, connection: Connection[Any], *, idle: bool) -> int:
+        """Process some of what waits; how many records."""
+        begun_s = time.monotonic()
+        taken = self._backlog.take(connection, self._checkpoint.positions, idle=idle)
+        if taken.records:
+            self._on_step("waited")
+            self._make_ready(connection, taken.records)
+            self._process(connection, taken)
+            self._backlog.spent(time.monotonic() - begun_s)
+        return len(taken.records)
+
+    def _make_ready(self, connection: Connection[Any], records: Sequence[Record]) -> None:
+        """Take up the districts that are in force for these records."""
+        self._cores.reread(connection)
+        if (standing := self._cores.standing(connection)) is not self._cores.first:
+            self._use(standing)
+        self._know_units(connection, records[-1].envelope.received_us)
 
     def _use(self, newest: Dated) -> None:
         """Take up the district version that goes on from now: its units, and its rules of what is late."""
@@ -212,6 +234,7 @@ class Worker:
     def _forget(self) -> None:
         """After anything went wrong: memory is a cache, and the store knows better."""
         self._recent.clear()
+        self._backlog.forget()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -225,20 +248,19 @@ class Worker:
                 return records[:number]
         return records
 
-    def _process(self, connection: Connection[Any], records: Sequence[Record]) -> None:
+    def _process(self, connection: Connection[Any], taken: Taken) -> None:
         """One transaction, or where the core fails on it, halves, down to the record that it fails on."""
-        batch = self._decode(records)
+        batch = self._decode(taken.now)
         self._on_step("decode")
         try:
-            self._commit(connection, batch)
+            self._commit(connection, taken, batch)
         except CoreFailed as failure:
             self._recent.clear()
-            if len(records) == 1:
-                self._commit(connection, self._poison(batch, str(failure)))
+            if len(taken.records) == 1:
+                self._commit(connection, taken, self._poison(batch, str(failure)))
                 return
-            half = len(records) // 2
-            self._process(connection, records[:half])
-            self._process(connection, records[half:])
+            for half in taken.halves():
+                self._process(connection, half)
 
     def _decode(self, records: Sequence[Record]) -> _Batch:
         sent = [record for record in records if record.envelope.mqtt_topic != self._tick_topic]
@@ -263,9 +285,9 @@ class Worker:
     def _place(self, record: Record, element: int) -> Place:
         return Place(self._log.log_id, record.partition, record.offset, element)
 
-    def _commit(self, connection: Connection[Any], batch: _Batch) -> None:
+    def _commit(self, connection: Connection[Any], taken: Taken, batch: _Batch) -> None:
         """Steps 3 to 9."""
-        offsets = next_offsets(batch.records)
+        offsets = next_offsets(taken.records)
         touched, counts = Touched(), replace(self.counts)
         with connection.transaction():
             self._checkpoint.claim(connection, offsets)
@@ -278,24 +300,43 @@ class Worker:
             self._restater.unit_days(connection, new, touched)
             self._on_step("unit_days")
             causes = Causes(LATE, touched.late)
-            streets = self._figures.restate(connection, touched, causes, batch.received_us)
+            at_us = self._at_us(connection, taken)
+            streets = self._figures.restate(connection, touched, causes, at_us)
             self._on_step("figures")
-            chain.extend(connection, self._log.log_id, batch.records, self._zone)
-            self._checkpoint.advance(connection, batch.records)
-            writer.notify(connection, list(new), streets, batch.received_us)
+            self._settle(connection, taken)
+            writer.notify(connection, list(new), streets, at_us)
             self._on_step("checkpoint")
         self._on_step("commit")
-        self._checkpoint.committed(offsets)
-        self._log.done(offsets)
+        if taken.waited:
+            self._checkpoint.shared(offsets)
+        else:
+            self._checkpoint.committed(offsets)
+            self._log.done(offsets)
+            counts.records += len(taken.records)
+            counts.put_off += len(taken.later)
         if touched.late_us is not None:
             timescale.refresh(connection, touched.late_us[0], touched.late_us[1] + 1)
         for unit_id, (from_us, reports) in touched.recent.items():
             self._recent.put(unit_id, from_us, reports)
-        counts.records += len(batch.records)
         counts.batches += 1
         counts.refused += len(batch.refused)
         counts.tracks += touched.tracks
         self.counts = counts
+
+    def _settle(self, connection: Connection[Any], taken: Taken) -> None:
+        """Step 8: what these records leave behind in the log's positions, in the chain and in the backlog."""
+        if taken.waited:
+            self._backlog.remove(connection, taken.records)
+            self._checkpoint.share(connection, {record.partition for record in taken.records})
+            return
+        chain.extend(connection, self._log.log_id, taken.records, self._zone)
+        self._backlog.put(connection, taken.later)
+        self._checkpoint.advance(connection, taken.records)
+
+    def _at_us(self, connection: Connection[Any], taken: Taken) -> int:
+        """When what changes now is known, by the district's clock: never before what was known already."""
+        received_us = max(record.envelope.received_us for record in taken.records)
+        return max(received_us, heard_us(connection)) if taken.waited else received_us
 
     def _close_days(self, connection: Connection[Any]) -> int:
         """Close some service days that no partition can say anything of in time any more; how many."""

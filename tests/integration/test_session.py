@@ -23,6 +23,6 @@ def test_a_frozen_writer_does_not_hold_its_partition_for_ever(store_url: str) ->
         positions.lock(frozen, log.log_id, [0])
         # It says nothing more; whoever takes the partition over waits for the lock until it has lost it.
         with heir.transaction():
-            assert positions.lock(heir, log.log_id, [0]) == {0: 0}
+            assert positions.lock(heir, log.log_id, [0]) == {0: positions.Position(0)}
         with pytest.raises(session.LOST):
             positions.lock(frozen, log.log_id, [0])
