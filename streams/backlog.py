@@ -2,14 +2,15 @@
 
 A record whose newest report is older on arrival than a join may last can't change what is live. Some of them
 a batch takes in as they come; the others it chains, moves its position over and puts into the store's table
-`backlog`, in the same transaction. After each batch of live records some of what waits is processed, under the
-lock on its partition's position, and leaves the table in the transaction that commits its results.
+`backlog`, in the same transaction. After a batch of live records some of what waits is processed, under the lock on
+its partition's position, and leaves the table in the transaction that commits its results.
 
 Figures don't depend on when a report is processed, so what waits changes nothing but when they are restated.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ REPORTS_AT_ONCE = 250
 #: How long a share should take, and between which numbers of reports that is sought.
 SHARE_S = 0.1
 REPORTS_MIN, REPORTS_MAX = 500, 4_000
+#: How long there may be no share while more and more is put off.
+REST_S_MAX = 1.0
 #: A report weighs one, and a payload one for each so many bytes at least.
 BYTES_A_REPORT = 4_096
 #: What can't be read at a glance is read the slow way, and waits for it when it is longer than this.
@@ -73,6 +76,7 @@ class Backlog:
         self._log_id = log_id
         self._behind_us = int(rules.join_s_max * US)
         self._reports = REPORTS_MIN
+        self._ended_s = 0.0
         self._waits = False
         self._looked: frozenset[int] | None = None
 
@@ -113,9 +117,15 @@ class Backlog:
             store.put(connection, self._log_id, later)
             self._waits = True
 
-    def take(self, connection: Connection[Any], partitions: Collection[int], *, idle: bool) -> Taken:
-        """The share whose turn it is. When idle the store is asked: another worker may have left some."""
-        if not (self._waits or idle) or not partitions:
+    def take(self, connection: Connection[Any], partitions: Collection[int], after: Taken) -> Taken:
+        """The share whose turn it is, after a batch from the log.
+
+        Without such a batch the store is asked even where nothing seems to wait: another worker may have left
+        some. After one of which records were put off there is no share yet, unless the last was long ago: live
+        records may stand behind more of the same kind.
+        """
+        hurry = bool(after.later) and time.monotonic() - self._ended_s < REST_S_MAX
+        if hurry or not partitions or not (self._waits or not after.records):
             return Taken((), waited=True)
         rows = store.first(connection, self._log_id, partitions, self._reports)
         self._waits = bool(rows)
@@ -128,10 +138,11 @@ class Backlog:
         if store.remove(connection, self._log_id, places) != len(places):
             raise Fenced(f"another worker took some of the backlog of log {self._log_id}")
 
-    def spent(self, seconds: float) -> None:
+    def spent(self, begun_s: float, ended_s: float) -> None:
         """Learn from how long a share took how large the next one may be."""
-        factor = min(2.0, max(0.5, SHARE_S / max(seconds, 1e-3)))
+        factor = min(2.0, max(0.5, SHARE_S / max(ended_s - begun_s, 1e-3)))
         self._reports = min(REPORTS_MAX, max(REPORTS_MIN, int(self._reports * factor)))
+        self._ended_s = ended_s
 
     def forget(self) -> None:
         """After anything went wrong: the store knows better."""

@@ -171,10 +171,11 @@ class Worker:
             self._backlog.look(connection, self._checkpoint.positions)
             records = self._read()
             self._on_step("read")
+            taken = self._backlog.sort(records)
             if records:
                 self._make_ready(connection, records)
-                self._process(connection, self._backlog.sort(records))
-            waited = self._catch_up(connection, idle=not records)
+                self._process(connection, taken)
+            waited = self._catch_up(connection, taken)
             closed = self._close_days(connection)
         except BaseException:
             self._forget()
@@ -185,15 +186,15 @@ class Worker:
         """Let go of the connection."""
         self._forget()
 
-    def _catch_up(self, connection: Connection[Any], *, idle: bool) -> int:
-        """Process some of what waits; how many records."""
+    def _catch_up(self, connection: Connection[Any], after: Taken) -> int:
+        """Process some of what waits, after a batch from the log; how many records."""
         begun_s = time.monotonic()
-        taken = self._backlog.take(connection, self._checkpoint.positions, idle=idle)
+        taken = self._backlog.take(connection, self._checkpoint.positions, after)
         if taken.records:
             self._on_step("waited")
             self._make_ready(connection, taken.records)
             self._process(connection, taken)
-            self._backlog.spent(time.monotonic() - begun_s)
+            self._backlog.spent(begun_s, time.monotonic())
         return len(taken.records)
 
     def _make_ready(self, connection: Connection[Any], records: Sequence[Record]) -> None:
