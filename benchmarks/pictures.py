@@ -27,9 +27,10 @@ from matplotlib.axes import Axes
 from processing.ambiguity import certainty, rival_of
 from processing.district import District, Road, Street, Unit, UnitProfile
 from processing.geodesy import LocalProjection
-from processing.live import begin_live, close_live, take_live
-from processing.match import Match, TrackFixes, match_track, weights_of
+from processing.lattice import new_lattice
+from processing.match import Match, TrackFixes, match_track, take_fixes, weights_of
 from processing.pipeline import Core
+from processing.viterbi import meeting
 
 PLANE = LocalProjection(122.27, 40.67)
 SWEEPER = UnitProfile("sweeper")
@@ -90,12 +91,14 @@ def drive(core: Core, corners: list[XY], sigma_m: float, seed: int) -> Drive:
 
 def settled_at(one: Drive) -> list[int]:
     """For each step the number of fixes after which it could no longer change."""
-    core, weights, lattice = one.core, weights_of(SWEEPER, one.core.rules), begin_live()
+    core, weights = one.core, weights_of(SWEEPER, one.core.rules)
     n, out = len(one.fixes.time_us), []
+    lattice = new_lattice(n)
     for i in range(n):
-        lattice, settled = take_live(core.network, core.routes, weights, lattice, one.fixes.part(i, i + 1))
-        out += [i] * len(settled.fix)
-    return out + [n] * len(close_live(core.network, core.routes, weights, lattice).fix)
+        take_fixes(core.network, core.routes, weights, one.fixes, i, i + 1, lattice)
+        row, _ = meeting(lattice.rows, 0, int(lattice.tip["rows"][0]), lattice.work["score"][0])
+        out += [i] * (row + 1 - len(out))
+    return out + [n] * (len(one.match.steps) - len(out))
 
 
 def show(axes: Axes, one: Drive, title: str, *, north: bool) -> None:

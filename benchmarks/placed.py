@@ -46,7 +46,7 @@ def placed_fixes(core: Core, fixes: TrackFixes, match: Match) -> Placed:
     legs, path = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match))
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8)
     told = Fixes(fixes.time_us, fixes.speed_kmh, fixes.working, *nothing)
-    at_m = place_fixes(told, match.steps, path)
+    at_m = place_fixes(told, match.steps, path, bool(np.isnan(fixes.speed_kmh).all()))
     step = np.maximum(np.searchsorted(match.steps, np.arange(len(at_m)), side="right") - 1, 0)
     edge = match.edge[step].astype(np.int64)
     measure_m = np.where(edge >= 0, match.measure_m[step], np.nan)

@@ -10,7 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from processing.lattice import OFF
 from processing.match import Match
 from processing.network import Network
 from processing.route import Routes
@@ -28,25 +30,50 @@ class Rival(NamedTuple):
 NO_RIVAL = Rival(-1, math.inf)
 
 
-def rival_of(
-    network: Network, routes: Routes, match: Match, line: int, first_step: int, last_step: int
-) -> Rival:
-    """The best rival of the pass on `line` that lies between two steps of a track.
+class Window(NamedTuple):
+    """All that a pass's rival depends on.
 
-    Off the network is no rival: it says that the unit was on no street, not on another one.
+    Its line, the rows [low, high), the states in which these begin and end (-1: any), and at which of them
+    (from `low` on, the bytes of int64) the unit is on the line.
     """
-    lines = np.where(match.edge >= 0, network.edge_line[match.edge], -1)
-    on = first_step + np.flatnonzero(lines[first_step : last_step + 1] == line)
+
+    line: int
+    low: int
+    high: int
+    start: int
+    end: int
+    on: bytes
+
+
+def window_of(
+    match: Match, step_line: NDArray[np.int64], line: int, first_step: int, last_step: int
+) -> Window | None:
+    """The window of the pass on `line` that lies between two steps of a track; None where no step is on it."""
+    on = first_step + np.flatnonzero(step_line[first_step : last_step + 1] == line)
     if not len(on):
-        return NO_RIVAL
+        return None
     low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
     start = int(match.states[low]) if low < on[0] else -1
     end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
+    return Window(line, low, high, start, end, (on - low).tobytes())
+
+
+def rival_of(network: Network, routes: Routes, match: Match, window: Window) -> Rival:
+    """The best rival of a pass.
+
+    Off the network is no rival: it says that the unit was on no street, not on another one.
+    """
+    low, high = window.low, window.high
+    on = low + np.frombuffer(window.on, dtype=np.int64)
     states = np.empty(high - low, dtype=np.int64)
-    window = (network, routes, match.weights, match.window(low, high), start, end)
-    own_logp = decode_between(*window, -1, states)
-    rival_logp = decode_between(*window, line, states)
+    held = (network, routes, match.weights, match.window(low, high), window.start, window.end)
+    own_logp = decode_between(*held, -1, states)
+    rival_logp = decode_between(*held, window.line, states)
     if rival_logp == -math.inf:
+        return NO_RIVAL
+    # What the bound on lag fixed may be less likely, here, than to leave the network.
+    on = on[states[on - low] != OFF]
+    if not len(on):
         return NO_RIVAL
     edges = match.candidates["edge"][on, states[on - low] // 2]
     return Rival(int(np.bincount(network.edge_line[edges]).argmax()), own_logp - rival_logp)

@@ -63,10 +63,25 @@ class Legs(NamedTuple):
 
 
 class Path(NamedTuple):
-    """Where each step (m,) lies on the path, NaN off the network, and how many holes come before it."""
+    """Where each step (m,) lies on the path, NaN off the network, and how many holes come before it.
+
+    `measure_m` is where the next join leaves from: the noise of a unit that stands doesn't move it back.
+    """
 
     at_m: NDArray[np.float64]
     hole: NDArray[np.int64]
+    measure_m: NDArray[np.float64]
+
+
+class Begun(NamedTuple):
+    """What the path before the first step comes to, where that step isn't the track's first."""
+
+    path_m: float
+    holes: int
+    measure_m: float
+
+
+ANEW = Begun(0.0, 0, math.nan)
 
 
 class _Way(NamedTuple):
@@ -171,7 +186,7 @@ def _join(
 
 @njit(cache=True, nogil=True)
 def _join_all(
-    network: Network, routes: Routes, weights: Weights, steps: Steps, legs: Legs, path: Path
+    network: Network, routes: Routes, weights: Weights, steps: Steps, begun: Begun, legs: Legs, path: Path
 ) -> int:
     """Write the legs of all joins and the places on the path; how many, -1 when there are more than rows."""
     way = _Way(
@@ -180,9 +195,9 @@ def _join_all(
         np.zeros(LEGS_MAX, dtype=np.float64),
         np.zeros(LEGS_MAX, dtype=np.float64),
     )
-    n, holes, path_m, a, measure_m = 0, 0, 0.0, -1, 0.0
+    n, holes, path_m, a, measure_m = 0, begun.holes, begun.path_m, -1, 0.0
     for b in range(len(steps.time_us)):
-        path.at_m[b], path.hole[b] = np.nan, holes
+        path.at_m[b], path.hole[b], path.measure_m[b] = np.nan, holes, np.nan
         if steps.edge[b] < 0:
             continue
         if a >= 0:
@@ -192,7 +207,7 @@ def _join_all(
             count = _join(network, routes, weights, steps, a, b, measure_m, way)
             if count == 1 and same and gone_m <= 0.0:
                 # The noise of a unit that stands doesn't move it back.
-                a, path.at_m[b] = b, path_m
+                a, path.at_m[b], path.measure_m[b] = b, path_m, measure_m
                 continue
             if count < 0:
                 holes += 1
@@ -205,19 +220,22 @@ def _join_all(
                     legs.from_m[n], legs.to_m[n], legs.path_m[n] = way.from_m[i], way.to_m[i], path_m
                     path_m += abs(way.to_m[i] - way.from_m[i])
                     n += 1
-        a, measure_m = b, steps.measure_m[b]
-        path.at_m[b], path.hole[b] = path_m, holes
+        first = a < 0 and not math.isnan(begun.measure_m)
+        a, measure_m = b, begun.measure_m if first else steps.measure_m[b]
+        path.at_m[b], path.hole[b], path.measure_m[b] = path_m, holes, measure_m
     return n
 
 
-def join_steps(network: Network, routes: Routes, weights: Weights, steps: Steps) -> tuple[Legs, Path]:
+def join_steps(
+    network: Network, routes: Routes, weights: Weights, steps: Steps, begun: Begun = ANEW
+) -> tuple[Legs, Path]:
     """The legs of a decoded track, and where its steps lie on the path they make."""
     m = len(steps.time_us)
-    path = Path(np.zeros(m), np.zeros(m, dtype=np.int64))
+    path = Path(np.zeros(m), np.zeros(m, dtype=np.int64), np.zeros(m))
     rows = 4 * m + LEGS_MAX
     while True:
         legs = _room_for(rows)
-        count = _join_all(network, routes, weights, steps, legs, path)
+        count = _join_all(network, routes, weights, steps, begun, legs, path)
         if count >= 0:
             return Legs(**{name: column[:count] for name, column in legs._asdict().items()}), path
         rows *= 2

@@ -61,14 +61,13 @@ WORK = np.dtype(
 LAG_BLOCKS, BLOCK_ROWS_MAX = 4, 128
 LAG_ROWS_MAX = LAG_BLOCKS * BLOCK_ROWS_MAX
 
-#: What is known of a track besides its rows: how many fixes and rows it has, how many rows are settled and how
-#: many of these are no longer held; the last fix and whether it is a row; what the unit drove since the last
+#: What is known of a track besides its rows: how many fixes and rows it has, and how many of these, all settled,
+#: are no longer held; the last fix and whether it is a row; what the unit drove since the last
 #: row; the rows at which the last blocks ended (oldest first, -1: none) and the metres at the last of them.
 TIP = np.dtype(
     [
         ("fixes", "i8"),
         ("rows", "i8"),
-        ("settled", "i8"),
         ("dropped", "i8"),
         ("time_us", "i8"),
         ("x_m", "f8"),

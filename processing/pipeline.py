@@ -7,22 +7,21 @@ out of order, and `analyze`, which sees them once, come to the same passes.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.ambiguity import NO_RIVAL, certainty, rival_of
 from processing.datum_guard import suspected_datum
 from processing.district import District, Unit
 from processing.fix import Kind, Rejection, Report, ReportColumns
 from processing.frequency import StreetDay, street_day
 from processing.geodesy import projection_of
-from processing.join import Steps, join_steps
+from processing.growing import Changes, Ground, Growing
+from processing.join import Steps
 from processing.linear_reference import Reference, reference
 from processing.match import Match, TrackFixes, match_track
 from processing.network import build_network
@@ -30,9 +29,8 @@ from processing.order import resolve
 from processing.route import build_routes
 from processing.rules import Rules
 from processing.service_day import service_day
-from processing.sweep import Clock, Pass, group_legs, runs_of
+from processing.sweep import Pass
 from processing.track import track_bounds, working_states
-from processing.working import Band, Fixes, doings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class Track:
     digest: bytes
     passes: tuple[Pass, ...] | None
     suspected_datum: str | None = None
+    #: What its next fixes go on from; of the last track of the reports only, where its passes are computed.
+    growing: Growing | None = field(default=None, compare=False, repr=False)
 
 
 class Core:
@@ -69,6 +69,7 @@ class Core:
         self.streets = {street.street_id: street for street in district.streets}
         self.network = build_network(lines, references, noded=district.noded)
         self.routes = build_routes(self.network)
+        self._ground = Ground(self.network, self.routes, self.rules, self._line_ids, len(district.streets))
 
     def knowing(self, unit: Unit) -> Core:
         """The same core with one more unit."""
@@ -86,8 +87,14 @@ class Core:
         held, own = working_states(reports, unit.profile, self.rules)
         is_fix = reports.kind == Kind.FIX
         fixes = self._fixes(reports.take(is_fix), own[is_fix])
-        changes = (reports.fix_time_us[~is_fix], held[~is_fix])
-        return [self._track(unit, track, changes, known) for track in self._split(fixes)]
+        changes = Changes(reports.fix_time_us[~is_fix], held[~is_fix])
+        parts = self._split(fixes)
+        tracks = [self._track(unit, part, changes, known) for part in parts]
+        if tracks and (last := tracks[-1].growing) is not None:
+            last.status = _last_status(reports)
+            if not (last.goes_on(parts[-1]) and last.settle()):
+                tracks[-1] = replace(tracks[-1], growing=None)
+        return tracks
 
     def street_days(self, passes: Iterable[Pass]) -> list[StreetDay]:
         """The figures of every street, day and kind of work in which a pass starts, in that order."""
@@ -124,72 +131,46 @@ class Core:
         bounds = track_bounds(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
         return [fixes.part(low, high) for low, high in bounds.tolist()]
 
+    def grow(self, growing: Growing, new: ReportColumns) -> tuple[Pass, ...] | None:
+        """The passes that may be others now that the unit's next reports came, all of them newer than those before.
+
+        None: it isn't one track any more, or may be none. The state is used up then.
+        """
+        unit = growing.unit
+        told = new if growing.status is None else growing.status.merge(new)
+        held, own = working_states(told, unit.profile, self.rules)
+        held, own = held[-len(new) :], own[-len(new) :]
+        is_fix = new.kind == Kind.FIX
+        fixes = self._fixes(new, own) if is_fix.all() else self._fixes(new.take(is_fix), own[is_fix])
+        if not growing.goes_on(fixes):
+            return None
+        growing.status = _last_status(new) or growing.status
+        growing.note(fixes, Changes(new.fix_time_us[~is_fix], held[~is_fix]))
+        return growing.take(fixes) if len(fixes.time_us) else growing.open
+
     def _fixes(self, reports: ReportColumns, working: NDArray[np.int8]) -> TrackFixes:
         x_m, y_m = self.projection.to_xy(reports.lon, reports.lat)
         return TrackFixes(
             reports.fix_time_us, x_m, y_m, reports.speed_kmh, reports.heading_deg, reports.accuracy_m, working
         )
 
-    def _track(
-        self,
-        unit: Unit,
-        fixes: TrackFixes,
-        changes: tuple[NDArray[np.int64], NDArray[np.int8]],
-        known: Mapping[int, bytes],
-    ) -> Track:
-        start_us, end_us = int(fixes.time_us[0]), int(fixes.time_us[-1])
-        low = np.searchsorted(changes[0], start_us)
-        high = np.searchsorted(changes[0], end_us, side="right")
-        change_us, change_state = changes[0][low:high], changes[1][low:high]
-        digest = _digest(fixes, change_us, change_state)
+    def _track(self, unit: Unit, fixes: TrackFixes, changes: Changes, known: Mapping[int, bytes]) -> Track:
+        growing = Growing(self._ground, unit, int(fixes.time_us[0]))
+        growing.note(fixes, changes.part(slice(np.searchsorted(changes.time_us, growing.start_us), None)))
         passes, datum = None, None
-        if known.get(start_us) != digest:
+        if known.get(growing.start_us) != growing.digest:
             datum = suspected_datum(self.network, self.projection, fixes.x_m, fixes.y_m)
-            passes = () if datum else self._passes(unit, fixes, change_us, change_state)
-        return Track(unit.unit_id, start_us, end_us, len(fixes.time_us), digest, passes, datum)
-
-    def _passes(
-        self,
-        unit: Unit,
-        fixes: TrackFixes,
-        change_us: NDArray[np.int64],
-        change_state: NDArray[np.int8],
-    ) -> tuple[Pass, ...]:
-        rules, network, routes = self.rules, self.network, self.routes
-        match = match_track(network, routes, fixes, unit.profile, rules)
-        legs, path = join_steps(network, routes, match.weights, steps_of(fixes, match))
-        on = match.edge >= 0
-        step_line = np.where(on, network.edge_line[match.edge], -1)
-        band = Band(unit.profile.work_kmh_min, unit.profile.work_kmh_max)
-        told = Fixes(fixes.time_us, fixes.speed_kmh, fixes.working, change_us, change_state)
-        doings, at_m = doings_of(network, legs, path, told, match.steps, step_line, band)
-        numbers = group_legs(network, legs, path, match.edge, len(self.district.streets), rules.leave_m_min)
-        passes: list[Pass] = []
-        for run in runs_of(network, legs, numbers, doings, Clock(at_m, fixes.time_us)):
-            rival = NO_RIVAL
-            if run.swept:
-                rival = rival_of(network, routes, match, run.line, run.first_step, run.last_step)
-            sure = certainty(rival, rules)
-            ambiguous = sure < rules.certainty_min
-            passes.append(
-                Pass(
-                    unit_id=unit.unit_id,
-                    track_start_us=int(fixes.time_us[0]),
-                    ordinal=len(passes),
-                    street_id=self._line_ids[run.line],
-                    work=unit.profile.work,
-                    direction=run.direction,
-                    enter_us=run.enter_us,
-                    leave_us=run.leave_us,
-                    enter_mm=run.enter_mm,
-                    leave_mm=run.leave_mm,
-                    swept=run.swept,
-                    unobserved=run.unobserved,
-                    ambiguous_with=self._line_ids[rival.line] if ambiguous else None,
-                    certainty=sure,
-                )
-            )
-        return tuple(passes)
+            passes = () if datum else growing.take(fixes)
+        return Track(
+            unit_id=unit.unit_id,
+            start_us=growing.start_us,
+            end_us=growing.end_us,
+            fixes=growing.count,
+            digest=growing.digest,
+            passes=passes,
+            suspected_datum=datum,
+            growing=growing if passes is not None and datum is None else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +201,10 @@ def analyze(district: District, reports: Iterable[Report], core: Core | None = N
     )
 
 
-def _digest(fixes: TrackFixes, change_us: NDArray[np.int64], change_state: NDArray[np.int8]) -> bytes:
-    """Tells whether anything that a track's passes depend on has changed; 16 bytes."""
-    digest = hashlib.sha256()
-    for column in (
-        fixes.time_us,
-        fixes.x_m,
-        fixes.y_m,
-        fixes.speed_kmh,
-        fixes.heading_deg,
-        fixes.accuracy_m,
-        fixes.working,
-        change_us,
-        change_state,
-    ):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.digest()[:16]
+def _last_status(reports: ReportColumns) -> ReportColumns | None:
+    """The last status of the equipment alone."""
+    told = np.flatnonzero(reports.kind == Kind.EQUIPMENT)
+    return reports.take(told[-1:]) if len(told) else None
 
 
 def steps_of(fixes: TrackFixes, match: Match) -> Steps:

@@ -5,8 +5,6 @@ Measures are whole millimetres from the start of the street, instants whole micr
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,9 +59,15 @@ class Pass:
 
 @njit(cache=True, nogil=True)
 def group_legs(
-    network: Network, legs: Legs, path: Path, edge: NDArray[np.int64], streets: int, leave_m_min: float
+    network: Network,
+    legs: Legs,
+    path: Path,
+    edge: NDArray[np.int64],
+    streets: int,
+    leave_m_min: float,
+    begin: int = 0,
 ) -> NDArray[np.int64]:
-    """The number of the pass that each leg (n,) belongs to, -1 on a context road.
+    """The number of the pass that each leg (n,) belongs to, -1 on a context road and before leg `begin`.
 
     A pass goes on as long as legs lie on its street in its direction, no hole is between, and the unit was
     away for less than `leave_m_min` or without a fix (at `edge` (m,) of the steps) on another line. What
@@ -74,7 +78,7 @@ def group_legs(
     last_leg = np.full(lines, -1, dtype=np.int64)
     last_foreign, fixes_on = np.zeros(lines, dtype=np.int64), np.zeros(lines, dtype=np.int64)
     fixes, seen, found = 0, 0, 0
-    for i in range(len(legs.edge)):
+    for i in range(begin, len(legs.edge)):
         while seen <= legs.step_a[i]:
             if edge[seen] >= 0:
                 fixes += 1
@@ -164,64 +168,86 @@ class Run:
     unobserved: tuple[Piece, ...]
 
 
-class Clock:
-    """When the unit was at a metre of its path."""
-
-    def __init__(self, at_m: NDArray[np.float64], time_us: NDArray[np.int64]) -> None:
-        known = ~np.isnan(at_m)
-        self._at_m, self._time_us = at_m[known], time_us[known]
-
-    def leaving_us(self, at_m: float) -> int:
-        """The last moment there: of a unit that stood, when it went on."""
-        return self._moment_us(at_m, int(np.searchsorted(self._at_m, at_m, side="right")) - 1)
-
-    def reaching_us(self, at_m: float) -> int:
-        """The first moment there."""
-        return self._moment_us(at_m, int(np.searchsorted(self._at_m, at_m, side="left")) - 1)
-
-    def _moment_us(self, at_m: float, before: int) -> int:
-        low = min(max(before, 0), len(self._at_m) - 1)
-        high = min(low + 1, len(self._at_m) - 1)
-        run_m = float(self._at_m[high] - self._at_m[low])
-        share = (at_m - float(self._at_m[low])) / run_m if run_m > 0.0 else 0.0
-        from_us, to_us = int(self._time_us[low]), int(self._time_us[high])
-        return from_us + round(min(1.0, max(0.0, share)) * (to_us - from_us))
+#: A run as kernels write it.
+_RUN = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            "line",
+            "direction",
+            "enter_us",
+            "leave_us",
+            "enter_mm",
+            "leave_mm",
+            "first_step",
+            "last_step",
+        )
+    ]
+)
 
 
 def runs_of(
-    network: Network, legs: Legs, numbers: NDArray[np.int64], doings: Doings, clock: Clock
-) -> list[Run]:
-    """The runs along streets that a track's legs make, in the order in which they begin."""
-    # A doing is cut by the legs it runs over: no more pieces than there are ends of both.
-    pieces = np.zeros((len(legs.edge) + len(doings.what) + 1, 6), dtype=np.int64)
-    count = cut_legs(legs, numbers, doings, pieces)
-    found: dict[int, list[tuple[int, Piece]]] = defaultdict(list)
-    for number, from_mm, to_mm, from_us, to_us, what in pieces[:count].tolist():
-        found[number].append((what, Piece(from_mm, to_mm, from_us, to_us)))
-    members = np.flatnonzero(numbers >= 0)
-    order = members[np.argsort(numbers[members], kind="stable")]
-    bounds = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-    groups = np.split(order, bounds[1:]) if len(order) else []
-    return [_run(network, legs, clock, group, found[number]) for number, group in enumerate(groups)]
-
-
-def _run(
     network: Network,
     legs: Legs,
-    clock: Clock,
-    group: NDArray[np.int64],
-    pieces: Sequence[tuple[int, Piece]],
-) -> Run:
-    first, last = int(group[0]), int(group[-1])
-    return Run(
-        line=int(network.edge_line[legs.edge[first]]),
-        direction=1 if legs.direction[first] == 0 else -1,
-        enter_us=clock.leaving_us(float(legs.path_m[first])),
-        leave_us=clock.reaching_us(_end_m(legs, last)),
-        enter_mm=round(1000.0 * float(legs.from_m[first])),
-        leave_mm=round(1000.0 * float(legs.to_m[last])),
-        first_step=int(legs.step_a[first]),
-        last_step=int(legs.step_b[last]),
-        swept=tuple(piece for what, piece in pieces if what == SWEPT),
-        unobserved=tuple(piece for what, piece in pieces if what != SWEPT),
-    )
+    numbers: NDArray[np.int64],
+    doings: Doings,
+    at_m: NDArray[np.float64],
+    time_us: NDArray[np.int64],
+) -> list[Run]:
+    """The runs along streets that a track's legs make, in the order in which they begin.
+
+    `at_m` (n,) is where on the path each fix lies, `time_us` (n,) when it was.
+    """
+    # A doing is cut by the legs it runs over: no more pieces than there are ends of both.
+    pieces = np.empty((len(legs.edge) + len(doings.what) + 1, 6), dtype=np.int64)
+    rows = np.empty(len(legs.edge), dtype=_RUN)
+    count, runs = _runs(network, legs, numbers, doings, at_m, time_us, pieces, rows)
+    swept: list[list[Piece]] = [[] for _ in range(runs)]
+    unobserved: list[list[Piece]] = [[] for _ in range(runs)]
+    for number, from_mm, to_mm, from_us, to_us, what in pieces[:count].tolist():
+        (swept if what == SWEPT else unobserved)[number].append(Piece(from_mm, to_mm, from_us, to_us))
+    found = zip(rows[:runs].tolist(), swept, unobserved, strict=True)
+    return [Run(*whole) for row, done, unknown in found for whole in [(*row, tuple(done), tuple(unknown))]]
+
+
+@njit(cache=True, nogil=True)
+def _runs(
+    network: Network,
+    legs: Legs,
+    numbers: NDArray[np.int64],
+    doings: Doings,
+    at_m: NDArray[np.float64],
+    time_us: NDArray[np.int64],
+    pieces: NDArray[np.int64],
+    rows: NDArray[np.void],
+) -> tuple[int, int]:
+    """Write the pieces and the runs; how many there are of each."""
+    known = np.flatnonzero(~np.isnan(at_m))
+    at_m, time_us = at_m[known], time_us[known]
+    found = 0
+    for i in range(len(legs.edge)):
+        if numbers[i] < 0:
+            continue
+        row = rows[numbers[i]]
+        if numbers[i] == found:
+            found += 1
+            row.line = network.edges[legs.edge[i]].line
+            row.direction = 1 if legs.direction[i] == 0 else -1
+            row.first_step, row.enter_mm = legs.step_a[i], round(1000.0 * legs.from_m[i])
+            # The last moment there: of a unit that stood, when it went on.
+            before = int(np.searchsorted(at_m, legs.path_m[i], side="right")) - 1
+            row.enter_us = _clock_us(at_m, time_us, legs.path_m[i], before)
+        row.last_step, row.leave_mm = legs.step_b[i], round(1000.0 * legs.to_m[i])
+        before = int(np.searchsorted(at_m, _end_m(legs, i), side="left")) - 1
+        row.leave_us = _clock_us(at_m, time_us, _end_m(legs, i), before)
+    return cut_legs(legs, numbers, doings, pieces), found
+
+
+@njit(cache=True, nogil=True)
+def _clock_us(at_m: NDArray[np.float64], time_us: NDArray[np.int64], place_m: float, before: int) -> int:
+    """When the unit was at a metre of its path, that lies after the fix `before`."""
+    low = min(max(before, 0), len(at_m) - 1)
+    high = min(low + 1, len(at_m) - 1)
+    run_m = at_m[high] - at_m[low]
+    share = (place_m - at_m[low]) / run_m if run_m > 0.0 else 0.0
+    return int(time_us[low] + round(min(1.0, max(0.0, share)) * (time_us[high] - time_us[low])))

@@ -15,6 +15,9 @@ from processing.district import UnitProfile
 from processing.fix import EQUIPMENT, OFF, ON, UNKNOWN, Kind, ReportColumns
 from processing.rules import Rules
 
+_ALONE = int(Kind.EQUIPMENT)
+_WORKING = EQUIPMENT.index("working")
+
 
 @njit(cache=True, nogil=True)
 def _bounds(
@@ -63,6 +66,53 @@ def track_bounds(
     )
 
 
+#: A track that may go on: when it began and was last heard of, and where and when the unit began to stay.
+_STAY = np.dtype([("start_us", "i8"), ("last_us", "i8"), ("anchor_us", "i8"), ("x_m", "f8"), ("y_m", "f8")])
+
+
+def begin_stay(start_us: int) -> NDArray[np.void]:
+    """What `goes_on` knows of a track that begins."""
+    return np.array([(start_us, start_us, start_us, np.inf, np.inf)], dtype=_STAY)
+
+
+def goes_on(
+    stay: NDArray[np.void],
+    time_us: NDArray[np.int64],
+    x_m: NDArray[np.float64],
+    y_m: NDArray[np.float64],
+    rules: Rules,
+) -> bool:
+    """Whether a track's next fixes end it nowhere, as `track_bounds` would see it; `stay` is brought up to date."""
+    return _goes_on(
+        stay, time_us, x_m, y_m, rules.track_gap_s_max, rules.stay_radius_m, rules.stay_s, rules.track_s_max
+    )
+
+
+@njit(cache=True, nogil=True)
+def _goes_on(
+    stay: NDArray[np.void],
+    time_us: NDArray[np.int64],
+    x_m: NDArray[np.float64],
+    y_m: NDArray[np.float64],
+    gap_s_max: float,
+    stay_radius_m: float,
+    stay_s: float,
+    track_s_max: float,
+) -> bool:
+    here = stay[0]
+    for i in range(len(time_us)):
+        if (time_us[i] - here.last_us) * 1e-6 > gap_s_max:
+            return False
+        if (time_us[i] - here.start_us) * 1e-6 > track_s_max:
+            return False
+        if not math.hypot(x_m[i] - here.x_m, y_m[i] - here.y_m) <= stay_radius_m:
+            here.anchor_us, here.x_m, here.y_m = time_us[i], x_m[i], y_m[i]
+        elif (time_us[i] - here.anchor_us) * 1e-6 >= stay_s:
+            return False
+        here.last_us = time_us[i]
+    return True
+
+
 def working_states(
     reports: ReportColumns, profile: UnitProfile, rules: Rules
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
@@ -71,32 +121,49 @@ def working_states(
     A status that was reported on its own holds until the next, `equipment_hold_s_max` at most. What a fix
     says itself comes first. The first array is what holds right after each equipment report.
     """
-    held = _hold(reports, rules)
-    own = np.where(reports.equipment == UNKNOWN, held, reports.equipment)
-    return _combine(held, profile), _combine(own, profile)
+    needed = np.array([EQUIPMENT.index(name) for name in profile.working_when], dtype=np.int64)
+    hold_us = int(rules.equipment_hold_s_max * 1e6)
+    return _working_states(reports.fix_time_us, reports.kind, reports.equipment, needed, hold_us)
 
 
-def _hold(reports: ReportColumns, rules: Rules) -> NDArray[np.int8]:
-    """The equipment (n, 5) as told last by reports of the equipment alone."""
-    held = np.full((len(reports), len(EQUIPMENT)), UNKNOWN, dtype=np.int8)
-    told = np.flatnonzero(reports.kind == Kind.EQUIPMENT)
-    if not len(told):
-        return held
-    # Of a fix and a status of one instant the status is what holds then.
-    last = np.searchsorted(reports.fix_time_us[told], reports.fix_time_us, side="right") - 1
-    row = told[np.maximum(last, 0)]
-    age_us = reports.fix_time_us - reports.fix_time_us[row]
-    holds = (last >= 0) & (age_us <= int(rules.equipment_hold_s_max * 1e6))
-    held[holds] = reports.equipment[row[holds]]
-    return held
+@njit(cache=True, nogil=True)
+def _working_states(
+    time_us: NDArray[np.int64],
+    kind: NDArray[np.int8],
+    equipment: NDArray[np.int8],
+    needed: NDArray[np.int64],
+    hold_us: int,
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    n = len(time_us)
+    held, own = np.empty(n, dtype=np.int8), np.empty(n, dtype=np.int8)
+    now = np.empty(equipment.shape[1], dtype=np.int8)
+    alone, nothing = -1, np.full(equipment.shape[1], UNKNOWN, dtype=np.int8)
+    for i in range(n):
+        # Of a fix and a status of one instant the status is what holds then.
+        j = i
+        while j < n and time_us[j] == time_us[i]:
+            if kind[j] == _ALONE:
+                alone = j
+            j += 1
+        holds = alone >= 0 and time_us[i] - time_us[alone] <= hold_us
+        last = equipment[alone] if holds else nothing
+        held[i] = _combined(last, needed)
+        for which in range(len(now)):
+            now[which] = last[which] if equipment[i, which] == UNKNOWN else equipment[i, which]
+        own[i] = _combined(now, needed)
+    return held, own
 
 
-def _combine(equipment: NDArray[np.int8], profile: UnitProfile) -> NDArray[np.int8]:
-    """One state of working from the equipment (n, 5) that the profile names."""
-    columns = [EQUIPMENT.index(name) for name in profile.working_when]
-    wanted = equipment[:, columns]
-    state = np.full(len(equipment), UNKNOWN, dtype=np.int8)
-    state[(wanted == ON).all(axis=1)] = ON
-    state[(wanted == OFF).any(axis=1)] = OFF
-    told = equipment[:, EQUIPMENT.index("working")]
-    return np.where(told == UNKNOWN, state, told).astype(np.int8)
+@njit(cache=True, nogil=True)
+def _combined(equipment: NDArray[np.int8], needed: NDArray[np.int64]) -> int:
+    """One state of working from that of all equipment: as told, else whether all that is needed is on."""
+    told = equipment[_WORKING]
+    if told != UNKNOWN:
+        return int(told)
+    state = ON
+    for which in needed:
+        if equipment[which] == OFF:
+            return OFF
+        if equipment[which] != ON:
+            state = UNKNOWN
+    return state

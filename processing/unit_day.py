@@ -1,21 +1,18 @@
-"""What a unit did on a day: how long it worked, how far it drove, when it wasn't heard of, and its equipment.
-
-A fix's own word on a piece of equipment comes first; where it has none, the last status on the equipment's
-own topic holds, for a bounded time. Then nobody knows, which is not the same as off.
-"""
+"""What a unit did on a day: how long it worked, how far it drove, and when it wasn't heard of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from processing.district import Unit
-from processing.fix import EQUIPMENT, ON, UNKNOWN, Kind, ReportColumns
+from processing.fix import ON, Kind, ReportColumns
 from processing.geodesy import LocalProjection
 from processing.rules import Rules
 from processing.service_day import US, day_start_us
@@ -27,17 +24,72 @@ STANDING_KMH_MAX = 0.5
 LEVEL_TURN_PCT_MIN = 5.0
 HOUR_US = 3_600 * US
 _KMH_PER_M_S = 3.6
+_FIX = int(Kind.FIX)
+
+_LEVEL = np.dtype([("told", "?"), ("falling", "?"), ("extreme", "f8")], align=True)
+#: An hour so far; `levels` are what was used of the water, and filled of the hopper.
+_HOUR = np.dtype(
+    [
+        ("hour_us", "i8"),
+        ("fixes", "i8"),
+        ("driven_m", "f8"),
+        ("working_m", "f8"),
+        ("working_s", "f8"),
+        ("levels", "f8", (2,)),
+        ("levels_told", "i1", (2,)),
+    ],
+    align=True,
+)
+#: A day so far: its sums, its plane, and its last fix.
+_DAY = np.dtype(
+    [
+        ("begun", "?"),
+        ("fixes", "i8"),
+        ("first_us", "i8"),
+        ("driven_m", "f8"),
+        ("working_m", "f8"),
+        ("working_s", "f8"),
+        ("lon0_deg", "f8"),
+        ("lat0_deg", "f8"),
+        ("x_m_per_deg", "f8"),
+        ("y_m_per_deg", "f8"),
+        ("last_us", "i8"),
+        ("lon", "f8"),
+        ("lat", "f8"),
+        ("x_m", "f8"),
+        ("y_m", "f8"),
+        ("speed_kmh", "f8"),
+        ("working", "i8"),
+    ],
+    align=True,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class EquipmentInterval:
-    """A time in which a piece of equipment was ON, OFF or UNKNOWN."""
+class _State(NamedTuple):
+    """A day (1,), its last hour (1,), and the levels of water and hopper (2,)."""
 
-    unit_id: str
-    equipment: str
-    state: int
-    from_us: int
-    to_us: int
+    day: NDArray[np.void]
+    hour: NDArray[np.void]
+    levels: NDArray[np.void]
+
+
+class _Told(NamedTuple):
+    """Reports (n,) of a day, and whether the unit worked at each."""
+
+    time_us: NDArray[np.int64]
+    kind: NDArray[np.int8]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    speed_kmh: NDArray[np.float64]
+    working: NDArray[np.int8]
+    levels: NDArray[np.float64]
+
+
+class _Limits(NamedTuple):
+    join_s_max: float
+    top_speed_kmh: float
+    work_kmh_min: float
+    work_kmh_max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,148 +129,209 @@ class UnitDay:
     hours: tuple[UnitHour, ...]
 
 
+class GrowingDay:
+    """A unit's service day as its reports come, in order of time, each once: what it holds doesn't grow.
+
+    Sums are taken fix by fix, so that they are the same whatever comes together.
+    """
+
+    def __init__(self, unit: Unit, service_day: date, rules: Rules) -> None:
+        self.service_day = service_day
+        self.start_us = day_start_us(service_day, rules.day_start_s, rules.timezone)
+        self.end_us = day_start_us(service_day + timedelta(days=1), rules.day_start_s, rules.timezone)
+        self._unit = unit
+        self._rules = rules
+        self._state = _State(np.zeros(1, _DAY), np.zeros(1, _HOUR), np.zeros(2, _LEVEL))
+        self._gaps: list[tuple[int, int, float, float, float, float]] = []
+        self._hours: list[UnitHour] = []
+        self._status: ReportColumns | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes, about."""
+        return 4_096 + 512 * (len(self._gaps) + len(self._hours))
+
+    def take(self, reports: ReportColumns) -> UnitDay | None:
+        """The day with these reports too, or None while it is without a fix.
+
+        Of reports before the day only a status that still holds counts.
+        """
+        told = reports if self._status is None else self._status.merge(reports)
+        _, working = working_states(told, self._unit.profile, self._rules)
+        alone = np.flatnonzero(reports.kind == Kind.EQUIPMENT)
+        self._status = reports.take(alone[-1:]) if len(alone) else self._status
+        low, high = np.searchsorted(reports.fix_time_us, [self.start_us, self.end_us])
+        mine = reports.take(slice(low, high))
+        working = working[len(working) - len(reports) :][low:high]
+        self._project(mine)
+        profile, rules = self._unit.profile, self._rules
+        limits = _Limits(rules.join_s_max, profile.top_speed_kmh, profile.work_kmh_min, profile.work_kmh_max)
+        hours = np.empty(len(mine) + 1, dtype=_HOUR)
+        gaps = np.empty((len(mine), 6))
+        hour_count, gap_count = _take(
+            self._state,
+            _Told(mine.fix_time_us, mine.kind, mine.lon, mine.lat, mine.speed_kmh, working, mine.levels),
+            limits,
+            hours,
+            gaps,
+        )
+        self._gaps += [(int(row[0]), int(row[1]), *row[2:]) for row in gaps[:gap_count].tolist()]
+        if hour_count:
+            fresh = [_unit_hour(row) for row in hours[:hour_count]]
+            if self._hours and self._hours[-1].hour_us == fresh[0].hour_us:
+                self._hours.pop()
+            self._hours += fresh
+        return self.figures()
+
+    def figures(self) -> UnitDay | None:
+        """The day so far."""
+        state = self._state.day[0]
+        if not state["fixes"]:
+            return None
+        return UnitDay(
+            unit_id=self._unit.unit_id,
+            service_day=self.service_day,
+            fixes=int(state["fixes"]),
+            first_fix_us=int(state["first_us"]),
+            last_fix_us=int(state["last_us"]),
+            working_s=round(float(state["working_s"]), 3),
+            driven_m=round(float(state["driven_m"]), 3),
+            gaps=tuple(self._gaps),
+            working_m=round(float(state["working_m"]), 3),
+            hours=tuple(self._hours),
+        )
+
+    def _project(self, reports: ReportColumns) -> None:
+        """The plane touches the earth at the day's first fix."""
+        state = self._state.day[0]
+        if state["x_m_per_deg"] == 0.0 and len(first := np.flatnonzero(reports.kind == Kind.FIX)):
+            plane = LocalProjection(float(reports.lon[first[0]]), float(reports.lat[first[0]]))
+            state["lon0_deg"], state["lat0_deg"] = plane.lon0_deg, plane.lat0_deg
+            state["x_m_per_deg"], state["y_m_per_deg"] = plane.x_m_per_deg, plane.y_m_per_deg
+
+
 def unit_day(unit: Unit, service_day: date, reports: ReportColumns, rules: Rules) -> UnitDay | None:
     """The unit's day, or None without a fix in it.
 
     `reports` are of this unit, and may begin earlier: a status that holds comes from before.
     """
-    start_us = day_start_us(service_day, rules.day_start_s, rules.timezone)
-    end_us = day_start_us(service_day + timedelta(days=1), rules.day_start_s, rules.timezone)
-    _, working = working_states(reports, unit.profile, rules)
-    inside = (reports.fix_time_us >= start_us) & (reports.fix_time_us < end_us)
-    mine = np.flatnonzero(inside & (reports.kind == Kind.FIX))
-    if not len(mine):
-        return None
-    fixes, working = reports.take(mine), working[mine]
-    elapsed_s, distance_m, speed_kmh = _joins(fixes)
-    profile = unit.profile
-    known = (elapsed_s <= rules.join_s_max) & (distance_m * _KMH_PER_M_S <= elapsed_s * profile.top_speed_kmh)
-    # Where two neighbours disagree the change lies half way.
-    share = ((working[:-1] == ON) * 0.5 + (working[1:] == ON) * 0.5) * known
-    share *= (speed_kmh > profile.work_kmh_min) & (speed_kmh <= profile.work_kmh_max)
-    driven_m = np.where(known & (speed_kmh > STANDING_KMH_MAX), distance_m, 0.0)
-    worked_m, worked_s = driven_m * share, elapsed_s * share
-    return UnitDay(
-        unit_id=unit.unit_id,
-        service_day=service_day,
-        fixes=len(fixes),
-        first_fix_us=int(fixes.fix_time_us[0]),
-        last_fix_us=int(fixes.fix_time_us[-1]),
-        working_s=round(float(worked_s.sum()), 3),
-        driven_m=round(float(driven_m.sum()), 3),
-        gaps=tuple(_gaps(fixes, np.flatnonzero(elapsed_s > rules.join_s_max))),
-        working_m=round(float(worked_m.sum()), 3),
-        hours=tuple(_hours(fixes, driven_m, worked_m, worked_s, reports.take(inside))),
+    return GrowingDay(unit, service_day, rules).take(reports)
+
+
+def _unit_hour(row: np.void) -> UnitHour:
+    used, filled = (round(float(row["levels"][n]), 2) if row["levels_told"][n] else None for n in (0, 1))
+    return UnitHour(
+        hour_us=int(row["hour_us"]),
+        fixes=int(row["fixes"]),
+        driven_m=round(float(row["driven_m"]), 3),
+        working_m=round(float(row["working_m"]), 3),
+        working_s=round(float(row["working_s"]), 3),
+        water_used_pct=used,
+        hopper_filled_pct=filled,
     )
-
-
-def _hours(
-    fixes: ReportColumns,
-    driven_m: NDArray[np.float64],
-    worked_m: NDArray[np.float64],
-    worked_s: NDArray[np.float64],
-    told: ReportColumns,
-) -> Iterator[UnitHour]:
-    """The hours in which something was told, from what each join has and what each report tells of levels."""
-    hopper_pct, water_pct = told.levels.T
-    used_pct, filled_pct = _falls(water_pct), _falls(100.0 - hopper_pct)
-    of_fix, of_report = fixes.fix_time_us // HOUR_US, told.fix_time_us // HOUR_US
-    for hour in np.unique(of_report):
-        joins, reports = of_fix[1:] == hour, of_report == hour
-        driven, worked, seconds = (float(one[joins].sum()) for one in (driven_m, worked_m, worked_s))
-        yield UnitHour(
-            hour_us=int(hour * HOUR_US),
-            fixes=int((of_fix == hour).sum()),
-            driven_m=round(driven, 3),
-            working_m=round(worked, 3),
-            working_s=round(seconds, 3),
-            water_used_pct=_sum_or_none(used_pct[reports]),
-            hopper_filled_pct=_sum_or_none(filled_pct[reports]),
-        )
-
-
-def _sum_or_none(values: NDArray[np.float64]) -> float | None:
-    return None if np.isnan(values).all() else round(float(np.nansum(values)), 2)
-
-
-def _falls(level_pct: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By how much the level fell with each report, NaN where that tells none; a refill is no fall."""
-    told = np.flatnonzero(~np.isnan(level_pct))
-    found = np.full(len(level_pct), np.nan)
-    found[told] = _falls_of(level_pct[told])
-    return found
 
 
 @njit(cache=True, nogil=True)
-def _falls_of(level_pct: NDArray[np.float64]) -> NDArray[np.float64]:
-    fall = np.zeros(len(level_pct))
-    falling = True
-    extreme = level_pct[0] if len(level_pct) else 0.0
-    for i in range(1, len(level_pct)):
-        level = level_pct[i]
-        if falling:
-            if level < extreme:
-                fall[i] = extreme - level
-                extreme = level
-            elif level > extreme + LEVEL_TURN_PCT_MIN:
-                falling, extreme = False, level
-        elif level > extreme:
-            extreme = level
-        elif level < extreme - LEVEL_TURN_PCT_MIN:
-            fall[i] = extreme - level
-            falling, extreme = True, level
+def _take(
+    state: _State,
+    told: _Told,
+    limits: _Limits,
+    hours: NDArray[np.void],
+    gaps: NDArray[np.float64],
+) -> tuple[int, int]:
+    """Take reports of the day; how many hours, and gaps, they end or go on with."""
+    day, hour = state.day[0], state.hour[0]
+    hour_count, gap_count = 0, 0
+    for i in range(len(told.time_us)):
+        at_us = told.time_us[i]
+        hour_us = at_us // HOUR_US * HOUR_US
+        if not day.begun or hour.hour_us != hour_us:
+            if day.begun:
+                hours[hour_count] = hour
+                hour_count += 1
+            day.begun = True
+            hour.hour_us, hour.fixes = hour_us, 0
+            hour.driven_m, hour.working_m, hour.working_s = 0.0, 0.0, 0.0
+            hour.levels[:], hour.levels_told[:] = 0.0, 0
+        for n in range(2):
+            # What the water falls by was used; the hopper is filled by what the room in it falls by.
+            level = told.levels[i, 1] if n == 0 else 100.0 - told.levels[i, 0]
+            if not math.isnan(level):
+                hour.levels[n] += _fall(state.levels, n, level)
+                hour.levels_told[n] = 1
+        if told.kind[i] != _FIX:
+            continue
+        x_m = (told.lon[i] - day.lon0_deg) * day.x_m_per_deg
+        y_m = (told.lat[i] - day.lat0_deg) * day.y_m_per_deg
+        if day.fixes == 0:
+            day.first_us = at_us
+        else:
+            elapsed_s = (at_us - day.last_us) / 1e6
+            if elapsed_s > limits.join_s_max:
+                gaps[gap_count, 0], gaps[gap_count, 1] = day.last_us, at_us
+                gaps[gap_count, 2], gaps[gap_count, 3] = day.lon, day.lat
+                gaps[gap_count, 4], gaps[gap_count, 5] = told.lon[i], told.lat[i]
+                gap_count += 1
+            driven_m = math.hypot(x_m - day.x_m, y_m - day.y_m)
+            if elapsed_s <= limits.join_s_max and driven_m * _KMH_PER_M_S <= elapsed_s * limits.top_speed_kmh:
+                _join(state, elapsed_s, driven_m, told.speed_kmh[i], told.working[i], limits)
+        day.fixes += 1
+        hour.fixes += 1
+        day.last_us, day.lon, day.lat, day.x_m, day.y_m = at_us, told.lon[i], told.lat[i], x_m, y_m
+        day.speed_kmh, day.working = told.speed_kmh[i], told.working[i]
+    if len(told.time_us) > 0:
+        hours[hour_count] = hour
+        hour_count += 1
+    return hour_count, gap_count
+
+
+@njit(cache=True, nogil=True)
+def _join(
+    state: _State,
+    elapsed_s: float,
+    distance_m: float,
+    after_kmh: float,
+    working: int,
+    limits: _Limits,
+) -> None:
+    """Add a join that is no hole; its speed is the mean of what its ends report, if they do."""
+    day, hour = state.day[0], state.hour[0]
+    before_kmh = day.speed_kmh
+    if math.isnan(before_kmh) and math.isnan(after_kmh):
+        speed_kmh = distance_m / elapsed_s * _KMH_PER_M_S
+    elif math.isnan(before_kmh) or math.isnan(after_kmh):
+        speed_kmh = after_kmh if math.isnan(before_kmh) else before_kmh
+    else:
+        speed_kmh = (before_kmh + after_kmh) / 2.0
+    driven_m = distance_m if speed_kmh > STANDING_KMH_MAX else 0.0
+    # Where two neighbours disagree the change lies half way.
+    share = 0.5 * (day.working == ON) + 0.5 * (working == ON)
+    if not limits.work_kmh_min < speed_kmh <= limits.work_kmh_max:
+        share = 0.0
+    day.driven_m += driven_m
+    hour.driven_m += driven_m
+    day.working_m += driven_m * share
+    hour.working_m += driven_m * share
+    day.working_s += elapsed_s * share
+    hour.working_s += elapsed_s * share
+
+
+@njit(cache=True, nogil=True)
+def _fall(levels: NDArray[np.void], n: int, level: float) -> float:
+    """By how much a level fell with a report; a refill is no fall."""
+    state = levels[n]
+    extreme, fall = state.extreme, 0.0
+    if not state.told:
+        state.told, state.falling, state.extreme = True, True, level
+    elif state.falling:
+        if level < extreme:
+            fall = extreme - level
+            state.extreme = level
+        elif level > extreme + LEVEL_TURN_PCT_MIN:
+            state.falling, state.extreme = False, level
+    elif level > extreme:
+        state.extreme = level
+    elif level < extreme - LEVEL_TURN_PCT_MIN:
+        fall = extreme - level
+        state.falling, state.extreme = True, level
     return fall
-
-
-def _joins(fixes: ReportColumns) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Seconds, metres and km/h between neighbours; the speed is the mean of what they report, if they do."""
-    x_m, y_m = LocalProjection(float(fixes.lon[0]), float(fixes.lat[0])).to_xy(fixes.lon, fixes.lat)
-    elapsed_s = np.diff(fixes.fix_time_us) / US
-    distance_m = np.hypot(np.diff(x_m), np.diff(y_m))
-    before, after = fixes.speed_kmh[:-1], fixes.speed_kmh[1:]
-    told = np.where(np.isnan(before), after, np.where(np.isnan(after), before, (before + after) / 2.0))
-    return elapsed_s, distance_m, np.where(np.isnan(told), distance_m / elapsed_s * _KMH_PER_M_S, told)
-
-
-def _gaps(
-    fixes: ReportColumns, at: NDArray[np.int64]
-) -> Iterator[tuple[int, int, float, float, float, float]]:
-    for i in at:
-        places = (fixes.lon[i], fixes.lat[i], fixes.lon[i + 1], fixes.lat[i + 1])
-        from_lon, from_lat, to_lon, to_lat = map(float, places)
-        yield int(fixes.fix_time_us[i]), int(fixes.fix_time_us[i + 1]), from_lon, from_lat, to_lon, to_lat
-
-
-def equipment_intervals(unit_id: str, reports: ReportColumns, rules: Rules) -> tuple[EquipmentInterval, ...]:
-    """When each piece of equipment was in which state, from the first report to the last.
-
-    Neighbouring intervals differ in their state. Equipment that nobody ever told of has none.
-    """
-    hold_us = round(rules.equipment_hold_s_max * US)
-    return tuple(
-        EquipmentInterval(unit_id, equipment, int(state), int(from_us), int(to_us))
-        for column, equipment in enumerate(EQUIPMENT)
-        if (reports.equipment[:, column] != UNKNOWN).any()
-        for state, from_us, to_us in zip(*_states(reports, column, hold_us), strict=True)
-    )
-
-
-def _states(
-    reports: ReportColumns, column: int, hold_us: int
-) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
-    """State, from_us and to_us of the intervals of one piece of equipment, one after the other."""
-    times, own = reports.fix_time_us, reports.equipment[:, column]
-    index, alone = np.arange(len(reports)), reports.kind == Kind.EQUIPMENT
-    last_alone = np.maximum.accumulate(np.where(alone, index, -1))
-    source = np.where((own != UNKNOWN) | alone, index, last_alone)
-    state = np.where(source >= 0, own[source], UNKNOWN)[:-1]
-    until = np.clip((times[source] + hold_us)[:-1], times[:-1], times[1:])
-    # Between two reports: what was told, and then, once it no longer holds, unknown.
-    states = np.column_stack([state, np.full_like(state, UNKNOWN)]).ravel()
-    starts = np.column_stack([times[:-1], until]).ravel()
-    ends = np.column_stack([until, times[1:]]).ravel()
-    some = starts < ends
-    states, starts, ends = states[some], starts[some], ends[some]
-    first = np.ones(len(states), dtype=bool)
-    first[1:] = states[1:] != states[:-1]
-    return states[first], starts[first], ends[np.append(first[1:], True)[: len(first)]]

@@ -57,8 +57,16 @@ class Doings(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def place_fixes(fixes: Fixes, steps: NDArray[np.int64], path: Path) -> NDArray[np.float64]:
-    """The metre of the path (n,) at which each fix lies; NaN off the network's ends and in holes."""
+def place_fixes(
+    fixes: Fixes,
+    steps: NDArray[np.int64],
+    path: Path,
+    smooth: bool,  # noqa: FBT001 - a kernel takes no keywords
+) -> NDArray[np.float64]:
+    """The metre of the path (n,) at which each fix lies; NaN off the network's ends and in holes.
+
+    `smooth` says that no fix of the track tells its speed.
+    """
     at_m = np.full(len(fixes.time_us), np.nan)
     a = -1
     for b in range(len(steps)):
@@ -68,7 +76,7 @@ def place_fixes(fixes: Fixes, steps: NDArray[np.int64], path: Path) -> NDArray[n
             _share_out(fixes, steps[a], steps[b], path.at_m[a], path.at_m[b], at_m)
         at_m[steps[b]] = path.at_m[b]
         a = b
-    return _smoothed(fixes, at_m) if np.isnan(fixes.speed_kmh).all() else at_m
+    return _smoothed(fixes, at_m) if smooth else at_m
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +117,8 @@ def _share_out(
     gone = 0.0
     for k in range(low, high - 1):
         gone += float(fixes.time_us[k + 1] - fixes.time_us[k]) if by_time else _driven(fixes, k)
-        at_m[k + 1] = from_m + (to_m - from_m) * gone / total
+        # Rounding must not put it beyond: places are searched in order.
+        at_m[k + 1] = min(to_m, from_m + (to_m - from_m) * gone / total)
 
 
 @njit(cache=True, nogil=True)
@@ -265,9 +274,11 @@ def doings_of(
     steps: NDArray[np.int64],
     step_line: NDArray[np.int64],
     band: Band,
+    *,
+    smooth: bool,
 ) -> tuple[Doings, NDArray[np.float64]]:
     """What the unit did along its path, and the metre of the path (n,) of each fix."""
-    at_m = place_fixes(fixes, steps, path)
+    at_m = place_fixes(fixes, steps, path, smooth)
     # Each pair of fixes makes at most two, and each report of the equipment one more.
     rows = 2 * len(fixes.time_us) + len(fixes.change_us) + 2
     from_m, to_m = np.zeros((2, rows))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from processing.batch import Batch
+from processing.equipment import EquipmentInterval
 from processing.fix import Rejection, Report
 from processing.sweep import Pass
-from processing.unit_day import EquipmentInterval, UnitDay, UnitHour
+from processing.unit_day import UnitDay, UnitHour
 from storage import fixes
 from storage.place import Place
 from storage.reader import PASS_COLUMNS
@@ -65,7 +66,7 @@ _UNIT_DAY_COLUMNS = (
     "unit_id", "service_day", "fixes", "first_fix_us", "last_fix_us", "working_s", "driven_m", "working_m",
     "gaps", "rule_version",
 )  # fmt: skip
-_UNIT_HOUR_COLUMNS = ("unit_id", "service_day", *(field.name for field in fields(UnitHour)))
+_UNIT_HOUR_COLUMNS = ("hour_us", "unit_id", "service_day", *(field.name for field in fields(UnitHour)[1:]))
 _INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", "state")
 #: The types that differ from table to table.
 _COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
@@ -200,34 +201,61 @@ def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
     )
 
 
-def unit_days(
-    connection: Connection[Any],
-    keys: Sequence[tuple[str, date]],
-    days: Sequence[UnitDay],
-    intervals: Sequence[tuple[date, EquipmentInterval]],
-    versions: Versions,
-) -> None:
-    """Replace the unit-days, their hours and the equipment intervals of these (unit, service day)."""
-    units, dates = [key[0] for key in keys], [key[1] for key in keys]
-    for table in ("unit_day", "unit_hour", "equipment_interval"):
+class DayRows(NamedTuple):
+    """What is to be written of a unit's service day: all of it, or else what is new or others than before."""
+
+    unit_id: str
+    service_day: date
+    figures: UnitDay | None
+    hours: Sequence[UnitHour]
+    intervals: Sequence[EquipmentInterval]
+    whole: bool
+
+
+def unit_days(connection: Connection[Any], rows: Sequence[DayRows], versions: Versions) -> None:
+    """Write unit-days, their hours and the equipment intervals; of whole ones what was there before goes."""
+    whole = [row for row in rows if row.whole]
+    for table in ("unit_day", "unit_hour", "equipment_interval") if whole else ():
         connection.execute(
             f"""DELETE FROM {table} USING unnest(%s::text[], %s::date[]) AS old (unit_id, service_day)
                 WHERE {table}.unit_id = old.unit_id AND {table}.service_day = old.service_day""",  # noqa: S608
-            (units, dates),
+            ([row.unit_id for row in whole], [row.service_day for row in whole]),
         )
-    rows = (
+    days = [
         (
-            *(getattr(one, name) for name in _UNIT_DAY_COLUMNS[:8]),
-            Jsonb(one.gaps),
+            *(getattr(row.figures, name) for name in _UNIT_DAY_COLUMNS[:8]),
+            Jsonb(row.figures.gaps),
             versions.rule_version,
         )
-        for one in days
+        for row in rows
+        if row.figures is not None
+    ]
+    _put(connection, "unit_day", 2, _UNIT_DAY_COLUMNS, days)
+    hours = [
+        (hour.hour_us, row.unit_id, row.service_day, *astuple(hour)[1:]) for row in rows for hour in row.hours
+    ]
+    _put(connection, "unit_hour", 3, _UNIT_HOUR_COLUMNS, hours)
+    states = [
+        (row.unit_id, row.service_day, one.equipment, one.from_us, one.to_us, one.state)
+        for row in rows
+        for one in row.intervals
+    ]
+    _put(connection, "equipment_interval", 4, _INTERVAL_COLUMNS, states)
+
+
+def _put(
+    connection: Connection[Any], table: str, keys: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Write rows, each new or in the place of the one with its key, which the first columns are."""
+    if not rows:
+        return
+    values = ", ".join(f"%s::{_COPY_TYPES[name]}[]" for name in columns)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns[keys:])
+    connection.execute(
+        f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({values})
+            ON CONFLICT ({", ".join(columns[:keys])}) DO UPDATE SET {changed}""".encode(),  # noqa: S608
+        [list(column) for column in zip(*rows, strict=True)],
     )
-    _copy(connection, "unit_day", _UNIT_DAY_COLUMNS, rows)
-    hours = ((one.unit_id, one.service_day, *astuple(hour)) for one in days for hour in one.hours)
-    _copy(connection, "unit_hour", _UNIT_HOUR_COLUMNS, hours)
-    states = ((i.unit_id, day, i.equipment, i.from_us, i.to_us, i.state) for day, i in intervals)
-    _copy(connection, "equipment_interval", _INTERVAL_COLUMNS, states)
 
 
 def notify(connection: Connection[Any], units: Sequence[str], streets: Sequence[str], last_us: int) -> None:

@@ -47,23 +47,23 @@ class Cores:
         self._district_id = first.core.district.district_id
         self._rule_version_of = rule_version_of
         self._core_of = core_of
-        self._timeline: list[stored.InForce] = []
+        self.timeline: list[stored.InForce] = []
         self._districts: dict[int, District] = {}
         self._made: OrderedDict[int, Dated] = OrderedDict()
 
     def reread(self, connection: Connection[Any]) -> None:
         """Learn what was put in force since."""
         if self._rule_version_of is not None:
-            self._timeline = stored.in_force(connection, self._district_id)
+            self.timeline = stored.in_force(connection, self._district_id)
 
     def standing(self, connection: Connection[Any]) -> Dated:
         """The core of the version that goes on from now."""
-        version = stored.standing(self._timeline)
+        version = stored.standing(self.timeline)
         return self.first if version is None else self.of(connection, version)
 
     def at(self, connection: Connection[Any], day: date) -> Dated:
         """The core for a service day."""
-        version = stored.version_of(self._timeline, day)
+        version = stored.version_of(self.timeline, day)
         return self.first if version is None else self.of(connection, version)
 
     def of(self, connection: Connection[Any], version: int) -> Dated:
@@ -79,8 +79,8 @@ class Cores:
 
     def districts(self, connection: Connection[Any], today: date, days: int) -> tuple[District, ...]:
         """The districts in force for today and for some days before, newest first, then the one that goes on."""
-        wanted = [stored.version_of(self._timeline, today - timedelta(days=n)) for n in range(days + 1)]
-        wanted.append(stored.standing(self._timeline))
+        wanted = [stored.version_of(self.timeline, today - timedelta(days=n)) for n in range(days + 1)]
+        wanted.append(stored.standing(self.timeline))
         numbers = [number for number in dict.fromkeys(wanted) if number is not None]
         return tuple(self._district(connection, n) for n in numbers) or (self.first.core.district,)
 

@@ -24,7 +24,8 @@ from storage.queries.suspects import suspects
 from storage.queries.unit_days import unit_days
 from storage.street_days import Change, Kept, Key, Recorded
 from streams.cores import Cores, Dated
-from streams.restate import CoreFailed, Days, Touched
+from streams.days import Days
+from streams.restate import CoreFailed, Touched
 
 CLOSED = "day closed"
 

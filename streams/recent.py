@@ -1,41 +1,110 @@
-"""Reports that were committed lately, in memory: a cache, and never more than that.
+"""What was computed lately of units, in memory, so that it can go on from there: a cache, and never more than that.
 
-An entry holds all of a unit's reports from some instant on. It is dropped whenever a transaction did not
-commit, and a miss reads the store, so figures never depend on what is here.
+All of it stands for what is committed. It is dropped whenever a transaction did not commit, or another may have
+written; a miss reads the store and computes the whole, so figures never depend on what is here.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, Protocol, TypeVar
 
-from processing.fix import ReportColumns
+from processing.equipment import Intervals
+from processing.growing import Growing
+from processing.unit_day import GrowingDay
+from storage.district import InForce
+from streams.cores import Dated
 
 
-class Recent:
-    """The last reports of units, bounded in units (least recently used go first) and in rows of each."""
+class Sized(Protocol):
+    """What knows how much memory it takes."""
 
-    def __init__(self, units_max: int = 2_000, rows_max: int = 50_000) -> None:
-        self._units_max = units_max
-        self._rows_max = rows_max
-        self._entries: OrderedDict[str, tuple[int, ReportColumns]] = OrderedDict()
+    @property
+    def nbytes(self) -> int:
+        """Bytes, about."""
 
-    def get(self, unit_id: str, from_us: int) -> ReportColumns | None:
-        """All committed reports of the unit with fix_time >= from_us, or None where that isn't known."""
-        entry = self._entries.get(unit_id)
-        if entry is None or entry[0] > from_us:
-            return None
-        self._entries.move_to_end(unit_id)
-        return entry[1].between(from_us, 2**62)
 
-    def put(self, unit_id: str, from_us: int, reports: ReportColumns | None) -> None:
-        """Keep all the unit's reports from `from_us` on; None, or too many, forgets the unit."""
-        self._entries.pop(unit_id, None)
-        if reports is None or len(reports) > self._rows_max:
-            return
-        self._entries[unit_id] = (from_us, reports)
-        while len(self._entries) > self._units_max:
-            self._entries.popitem(last=False)
+@dataclass(slots=True)
+class KeptTrack:
+    """A unit's last track, by which core, and the time of the unit's newest report."""
+
+    newest_us: int
+    dated: Dated
+    growing: Growing
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes, about."""
+        return self.growing.nbytes
+
+
+@dataclass(slots=True)
+class KeptDay:
+    """A unit's service day, by which core, how many hours of it are written, and the time of its newest report."""
+
+    newest_us: int
+    dated: Dated
+    day: GrowingDay
+    intervals: Intervals
+    hours: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes, about."""
+        return self.day.nbytes + self.intervals.nbytes
+
+
+K = TypeVar("K")
+V = TypeVar("V", bound=Sized)
+
+
+class Bounded(Generic[K, V]):
+    """Values of up to so many bytes together; what was not used for longest goes first."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.nbytes = 0
+        self._bytes_max = bytes_max
+        self._entries: OrderedDict[K, tuple[int, V]] = OrderedDict()
+
+    def pop(self, key: K) -> V | None:
+        """Take a value out: whoever changes it puts it back when it is whole again."""
+        nbytes, value = self._entries.pop(key, (0, None))
+        self.nbytes -= nbytes
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value."""
+        self.pop(key)
+        self._entries[key] = value.nbytes, value
+        self.nbytes += self._entries[key][0]
+        while self.nbytes > self._bytes_max:
+            _, (nbytes, _) = self._entries.popitem(last=False)
+            self.nbytes -= nbytes
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self.nbytes = 0
+
+
+class Recent:
+    """The last tracks and days of units."""
+
+    def __init__(self, track_bytes_max: int = 512 << 20, day_bytes_max: int = 128 << 20) -> None:
+        self.tracks: Bounded[str, KeptTrack] = Bounded(track_bytes_max)
+        self.days: Bounded[tuple[str, date], KeptDay] = Bounded(day_bytes_max)
+        self._timeline: list[InForce] = []
+
+    def stand_for(self, timeline: Sequence[InForce]) -> None:
+        """Forget everything where what is in force is no longer that: days may have been computed again by it."""
+        if list(timeline) != self._timeline:
+            self.clear()
+            self._timeline = list(timeline)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.tracks.clear()
+        self.days.clear()

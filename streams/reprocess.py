@@ -23,6 +23,7 @@ from streams.figures import Causes, DayClosed, Figures
 from streams.log import partition_of
 from streams.recent import Recent
 from streams.restate import WINDOW_US, Restater, Touched
+from streams.unit_days import UnitDays
 
 
 @dataclass(slots=True)
@@ -42,7 +43,9 @@ class Reprocess:
         self._partitions = partitions
         self._cause = cause
         self._at_us = at_us
-        self._restater = Restater(cores, Recent())
+        recent = Recent(0, 0)  # a live worker goes on beside us
+        self._restater = Restater(cores, recent)
+        self._unit_days = UnitDays(cores, recent)
         self._figures = Figures(cores)
 
     def run(
@@ -88,7 +91,7 @@ class Reprocess:
                 self._restater.again(connection, Window(unit_id, starts[0], stop_us), reports, touched)
             (reports,) = reader.reports(connection, [today])
             if len(reports):
-                self._restater.unit_days(connection, {unit_id: reports}, Touched())
+                self._unit_days.restate(connection, {unit_id: reports}, Touched())
 
     def _day(self, connection: Connection[tuple[object, ...]], day: date, *, all_of_them: bool) -> None:
         """Restate a day's figures that are others now, or were made by other versions."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,18 +18,19 @@ from psycopg import Connection
 
 from processing.fix import Kind, ReportColumns
 from processing.pipeline import Track
-from processing.rules import Rules
-from processing.service_day import US, day_start_us, service_day
+from processing.service_day import US
 from processing.sweep import Pass
-from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
 from storage import reader, writer
 from storage.reader import Window
 from storage.writer import TrackRow
 from streams.cores import Cores, Dated
-from streams.recent import Recent
+from streams.days import Days
+from streams.recent import KeptTrack, Recent
 
 #: How much more is read while no gap is found; a track is a day long at most.
 WINDOW_US = 26 * 3_600 * US
+#: The end of a window that nothing bounds.
+OPEN_US = 2**62
 #: Units whose reports are read in one go: a day of each is in memory then.
 UNITS_READ_MAX = 32
 
@@ -48,7 +49,6 @@ class Touched:
     days: set[date] = field(default_factory=set)
     #: From the first to the last late report: what adds up by the hour is refreshed there.
     late_us: tuple[int, int] | None = None
-    recent: dict[str, tuple[int, ReportColumns | None]] = field(default_factory=dict)
     tracks: int = 0
 
 
@@ -72,33 +72,12 @@ class _Made:
     came: list[Pass] = field(default_factory=list)
     late_us: tuple[int, int] | None = None
 
-
-class Days:
-    """Service days under a district's rules."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._zone = (rules.day_start_s, rules.timezone)
-        self._depth_gap_us = int(rules.depth_gap_s * US)
-
-    def of(self, moment_us: int) -> date:
-        """The service day in which an instant lies."""
-        return service_day(moment_us, *self._zone)
-
-    def start_us(self, day: date) -> int:
-        """The instant at which a service day begins."""
-        return day_start_us(day, *self._zone)
-
-    def just_swept_us(self, day: date) -> int:
-        """The instant from which what was swept counts as just swept when the day begins."""
-        return self.start_us(day) - self._depth_gap_us
-
-    def of_pass(self, one: Pass) -> list[date]:
-        """The service days whose figures a pass can change."""
-        day = self.of(one.enter_us)
-        swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
-        following = day + timedelta(days=1)
-        reaches = swept_until_us is not None and swept_until_us >= self.just_swept_us(following)
-        return [day, following] if reaches else [day]
+    def compare(self, old: Iterable[Pass], new: Iterable[Pass]) -> None:
+        """See which passes went and came: of a track that grew most stay as they were, and so do their streets."""
+        before = {(one.track_start_us, one.ordinal): one for one in old}
+        after = {(one.track_start_us, one.ordinal): one for one in new}
+        self.went = [one for key, one in before.items() if after.get(key) != one]
+        self.came = [one for key, one in after.items() if before.get(key) != one]
 
 
 class Restater:
@@ -124,7 +103,9 @@ class Restater:
         touched: Touched,
     ) -> None:
         """Step 5: `new` is committed with this batch, `last_us` has the units' newest fixes before it."""
-        groups = {unit_id: list(_groups(columns)) for unit_id, columns in new.items()}
+        grown = {unit_id: self._grown(connection, unit_id, columns) for unit_id, columns in new.items()}
+        self._write(connection, [one for one in grown.values() if one is not None], touched)
+        groups = {unit_id: list(_groups(new[unit_id])) for unit_id, one in grown.items() if one is None}
         for turn in range(max(map(len, groups.values()), default=0)):
             parts = [
                 _Part(unit_id, of[turn], last_us.get(unit_id), _newest_us(new[unit_id], last_us.get(unit_id)))
@@ -134,17 +115,44 @@ class Restater:
             made = [
                 one
                 for low in range(0, len(parts), UNITS_READ_MAX)
-                for one in self._matched(connection, parts[low : low + UNITS_READ_MAX], touched)
+                for one in self._matched(connection, parts[low : low + UNITS_READ_MAX])
             ]
             self._write(connection, made, touched)
+
+    def _grown(self, connection: Connection[Any], unit_id: str, new: ReportColumns) -> _Made | None:
+        """What becomes of a unit whose reports are all new ones of its last track; None: that can't be said."""
+        kept = self.recent.tracks.pop(unit_id)
+        if kept is None or int(new.fix_time_us[0]) <= kept.newest_us:
+            return None
+        growing, dated = kept.growing, kept.dated
+        if self.cores.at(connection, self.days.of(growing.start_us)) is not dated:
+            return None
+        before, count = growing.open, growing.count
+        try:
+            after = dated.core.grow(growing, new)
+            fits = after is not None and growing.settle()
+        except Exception as error:
+            raise CoreFailed(f"matching unit {unit_id} failed: {error!r}") from error
+        if after is None:
+            return None
+        made = _Made(unit_id, [], [])
+        if growing.count > count:
+            row = (growing.start_us, growing.end_us, growing.count, growing.digest)
+            made.gone_us, made.tracks = [growing.start_us], [(Track(unit_id, *row, after), dated)]
+            made.compare(before, after)
+        if fits:
+            kept.newest_us = int(new.fix_time_us[-1])
+            self.recent.tracks.put(unit_id, kept)
+        return made
 
     def again(
         self, connection: Connection[Any], window: Window, reports: ReportColumns, touched: Touched
     ) -> None:
         """Match a unit's tracks that start in a window again, where other versions made them."""
+        self.recent.tracks.pop(window.unit_id)
         self._write(connection, self._made(connection, [(window, reports, None)]), touched)
 
-    def _matched(self, connection: Connection[Any], parts: Sequence[_Part], touched: Touched) -> list[_Made]:
+    def _matched(self, connection: Connection[Any], parts: Sequence[_Part]) -> list[_Made]:
         """What is made of the tracks that these new reports fall in or join."""
         firsts_us = [(part.unit_id, int(part.group.fix_time_us[0])) for part in parts]
         before = reader.last_tracks_before(connection, firsts_us)
@@ -156,7 +164,7 @@ class Restater:
             starts_us.append(start_us if end_us >= first_us - gap_us else first_us)
         todo: list[tuple[Window, ReportColumns, tuple[int, int] | None]] = []
         for part, from_us, (reports, stop_us) in zip(
-            parts, starts_us, self._windows(connection, parts, starts_us, touched), strict=True
+            parts, starts_us, self._windows(connection, parts, starts_us), strict=True
         ):
             late_us: tuple[int, int] | None = None
             first_us, until_us = part.group.fix_time_us[[0, -1]].tolist()
@@ -166,45 +174,24 @@ class Restater:
         return self._made(connection, todo)
 
     def _windows(
-        self,
-        connection: Connection[Any],
-        parts: Sequence[_Part],
-        starts_us: Sequence[int],
-        touched: Touched,
+        self, connection: Connection[Any], parts: Sequence[_Part], starts_us: Sequence[int]
     ) -> list[tuple[ReportColumns, int]]:
         """Each unit's reports from its start (statuses: as long before as they hold) to a sure track's end."""
         found: dict[int, tuple[ReportColumns, int]] = {}
         further_us = WINDOW_US
         while open_parts := [n for n in range(len(parts)) if n not in found]:
-            missing: dict[int, Window] = {}
-            known: dict[int, ReportColumns] = {}
-            for n in open_parts:
-                part = parts[n]
-                first_us, last_us = part.group.fix_time_us[[0, -1]].tolist()
-                load_us = min(starts_us[n], self.days.start_us(self.days.of(first_us))) - self._hold_us
-                cached = self._cached(part.unit_id, load_us, touched)
-                if cached is not None:
-                    known[n] = cached.merge(part.group)
-                missing[n] = Window(part.unit_id, load_us, last_us + further_us)
-            read = [n for n in open_parts if n not in known]
-            known |= zip(read, reader.reports(connection, [missing[n] for n in read]), strict=True)
-            for n in open_parts:
-                part, reports = parts[n], known[n]
-                complete = n not in read or part.newest_us < missing[n].to_us
-                stop_us = self._stop_us(reports, int(part.group.fix_time_us[-1]))
-                if stop_us is None and not complete:
-                    continue
-                touched.recent[part.unit_id] = (missing[n].from_us, reports if complete else None)
-                found[n] = self._cut(reports, starts_us[n], stop_us or 2**62)
+            lasts_us = [int(parts[n].group.fix_time_us[-1]) for n in open_parts]
+            windows = [
+                Window(parts[n].unit_id, starts_us[n] - self._hold_us, last_us + further_us)
+                for n, last_us in zip(open_parts, lasts_us, strict=True)
+            ]
+            read = reader.reports(connection, windows)
+            for n, last_us, window, reports in zip(open_parts, lasts_us, windows, read, strict=True):
+                stop_us = self._stop_us(reports, last_us)
+                if stop_us is not None or parts[n].newest_us < window.to_us:
+                    found[n] = self._cut(reports, starts_us[n], stop_us or OPEN_US)
             further_us += WINDOW_US
         return [found[n] for n in range(len(parts))]
-
-    def _cached(self, unit_id: str, from_us: int, touched: Touched) -> ReportColumns | None:
-        """The unit's reports from an instant on as this transaction sees them, less the group at hand."""
-        if unit_id not in touched.recent:
-            return self.recent.get(unit_id, from_us)
-        known_from_us, known = touched.recent[unit_id]
-        return known if known is not None and known_from_us <= from_us else None
 
     def _cut(self, reports: ReportColumns, from_us: int, stop_us: int) -> tuple[ReportColumns, int]:
         """Reports of the tracks from one start to the next that nothing new can reach, and that start."""
@@ -237,15 +224,14 @@ class Restater:
             gone = sorted(start_us for start_us in known if start_us not in unchanged)
             fresh = [(track, dated) for track, dated in tracks if track.passes is not None]
             made.append(_Made(window.unit_id, gone, fresh, late_us=late_us))
+            if window.to_us == OPEN_US and tracks and (growing := tracks[-1][0].growing) is not None:
+                newest_us = int(reports.fix_time_us[-1])
+                self.recent.tracks.put(window.unit_id, KeptTrack(newest_us, tracks[-1][1], growing))
         old: dict[str, list[Pass]] = defaultdict(list)
         for one in reader.passes_of_tracks(connection, [(m.unit_id, us) for m in made for us in m.gone_us]):
             old[one.unit_id].append(one)
         for unit in made:
-            # Of a track that grew, most passes stay as they were, and so do their streets.
-            before = {(one.track_start_us, one.ordinal): one for one in old[unit.unit_id]}
-            after = {(one.track_start_us, one.ordinal): one for t, _ in unit.tracks for one in t.passes or ()}
-            unit.went = [one for key, one in before.items() if after.get(key) != one]
-            unit.came = [one for key, one in after.items() if before.get(key) != one]
+            unit.compare(old[unit.unit_id], [one for t, _ in unit.tracks for one in t.passes or ()])
         return made
 
     def _write(self, connection: Connection[Any], made: Sequence[_Made], touched: Touched) -> None:
@@ -292,71 +278,6 @@ class Restater:
             held = (reports.kind == Kind.EQUIPMENT) & (reports.fix_time_us >= until_us - self._hold_us)
             reports = reports.take((reports.fix_time_us >= until_us) | held)
         return found
-
-    def unit_days(
-        self, connection: Connection[Any], new: Mapping[str, ReportColumns], touched: Touched
-    ) -> None:
-        """Step 6: build the unit-days and equipment intervals of the days of new reports again."""
-        keys = [(unit_id, day) for unit_id, columns in new.items() for day in self._days(columns)]
-        days: list[UnitDay] = []
-        intervals: list[tuple[date, EquipmentInterval]] = []
-        for low in range(0, len(keys), UNITS_READ_MAX):
-            some = keys[low : low + UNITS_READ_MAX]
-            for (unit_id, day), reports in zip(some, self._of_days(connection, some, touched), strict=True):
-                core = self.cores.knowing(self.cores.at(connection, day), unit_id)
-                try:
-                    figures = unit_day(core.units[unit_id], day, reports, core.rules)
-                    states = equipment_intervals(unit_id, reports, core.rules)
-                except Exception as error:
-                    raise CoreFailed(f"the day {day} of unit {unit_id} failed: {error!r}") from error
-                days += [] if figures is None else [figures]
-                intervals += [(day, state) for state in self._clipped(states, day)]
-                touched.days.add(day)
-        if keys:
-            writer.unit_days(connection, keys, days, intervals, self.cores.first.versions)
-
-    def _days(self, new: ReportColumns) -> list[date]:
-        """The service days of new reports, and of the time that a status among them holds."""
-        moments_us = {
-            *new.fix_time_us.tolist(),
-            *(new.fix_time_us[new.kind == Kind.EQUIPMENT] + self._hold_us),
-        }
-        found: list[date] = []
-        until_us = -(2**62)
-        for moment_us in sorted(moments_us):
-            if moment_us >= until_us:
-                day = self.days.of(int(moment_us))
-                until_us = self.days.start_us(day + timedelta(days=1))
-                found.append(day)
-        return found
-
-    def _of_days(
-        self, connection: Connection[Any], keys: Sequence[tuple[str, date]], touched: Touched
-    ) -> list[ReportColumns]:
-        """Each unit's reports of a service day, and those before it from which a status may still hold."""
-        windows = [
-            Window(
-                unit_id,
-                self.days.start_us(day) - self._hold_us,
-                self.days.start_us(day + timedelta(days=1)),
-            )
-            for unit_id, day in keys
-        ]
-        found: dict[Window, ReportColumns] = {}
-        for window in windows:
-            known_from_us, known = touched.recent.get(window.unit_id, (0, None))
-            if known is not None and known_from_us <= window.from_us:
-                found[window] = known.between(window.from_us, window.to_us)
-        missing = [window for window in windows if window not in found]
-        found |= zip(missing, reader.reports(connection, missing), strict=True)
-        return [found[window] for window in windows]
-
-    def _clipped(self, states: Iterable[EquipmentInterval], day: date) -> Iterable[EquipmentInterval]:
-        """What of these lies in the service day."""
-        start_us = self.days.start_us(day)
-        for state in states:
-            if state.to_us > start_us:
-                yield replace(state, from_us=max(state.from_us, start_us))
 
 
 def _row(track: Track, dated: Dated) -> TrackRow:

@@ -52,6 +52,7 @@ from streams.log import Envelope, Log, LogUnavailable, Record
 from streams.recent import Recent
 from streams.restate import CoreFailed, Restater, Touched
 from streams.ticks import tick_topic
+from streams.unit_days import UnitDays
 
 #: In dead letters, what was refused is numbered after the reports of its record.
 _REFUSED = 1_000
@@ -210,6 +211,7 @@ class Worker:
         self._known: tuple[District, ...] = (newest.core.district,)
         self._reader = BatchReader(Directory.of(newest.core.district))
         self._restater = Restater(self._cores, self._recent)
+        self._unit_days = UnitDays(self._cores, self._recent)
         self._figures = Figures(self._cores)
 
     def _know_units(self, connection: Connection[Any], now_us: int) -> None:
@@ -293,12 +295,13 @@ class Worker:
         with connection.transaction():
             self._checkpoint.claim(connection, offsets)
             self._cores.reread(connection)  # what was put in force since is reprocessed before us, not after
+            self._recent.stand_for(self._cores.timeline)
             self._on_step("fence")
             new, last_us = self._write_reports(connection, batch, counts)
             self._on_step("reports")
             self._restater.tracks(connection, new, last_us, touched)
             self._on_step("tracks")
-            self._restater.unit_days(connection, new, touched)
+            self._unit_days.restate(connection, new, touched)
             self._on_step("unit_days")
             causes = Causes(LATE, touched.late)
             at_us = self._at_us(connection, taken)
@@ -317,8 +320,6 @@ class Worker:
             counts.put_off += len(taken.later)
         if touched.late_us is not None:
             timescale.refresh(connection, touched.late_us[0], touched.late_us[1] + 1)
-        for unit_id, (from_us, reports) in touched.recent.items():
-            self._recent.put(unit_id, from_us, reports)
         counts.batches += 1
         counts.refused += len(batch.refused)
         counts.tracks += touched.tracks

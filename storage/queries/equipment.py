@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from processing.unit_day import EquipmentInterval
+from processing.equipment import EquipmentInterval
 
 
 def equipment(connection: Connection[Any], unit_id: str, day: date) -> list[EquipmentInterval]:

@@ -135,7 +135,8 @@ def write_unit_days(connection: Connection[Any], given: Sequence[slow.UnitDay]) 
         )
         for one in given
     ]
-    writer.unit_days(connection, [], days, [], Versions(RULE_VERSION, ""))
+    rows = [writer.DayRows(one.unit_id, one.service_day, one, (), (), whole=True) for one in days]
+    writer.unit_days(connection, rows, Versions(RULE_VERSION, ""))
     connection.execute("INSERT INTO log_number (log_id) VALUES ('golden')")
     ends = [
         (one.unit, us, *(round(degrees * 1e7) for degrees in lonlat(place)))

@@ -1,55 +1,50 @@
-"""The cache of reports, and positions after a batch: pure parts of the loop."""
+"""The cache of what was computed, and positions after a batch: pure parts of the loop."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
-from processing.fix import Kind, Report, ReportColumns
 from processing.rules import Rules
 from processing.service_day import US, day_start_us
 from processing.sweep import Pass, Piece
 from streams.checkpoint import next_offsets
+from streams.days import Days
 from streams.log import Envelope, Record
-from streams.recent import Recent
-from streams.restate import Days
+from streams.recent import Bounded
 
 ZONE = "Asia/Shanghai"
 
 
-def columns(*moments_us: int) -> ReportColumns:
-    return ReportColumns.of(Report("u", Kind.FIX, moment, 0, 1.0, 2.0) for moment in moments_us)
+@dataclass
+class Block:
+    """Something of a size."""
+
+    nbytes: int
 
 
-def test_an_entry_answers_only_for_what_it_is_complete() -> None:
-    recent = Recent()
-    recent.put("u", 10, columns(10, 20, 30))
-    held = recent.get("u", 20)
-    assert held is not None
-    assert held.fix_time_us.tolist() == [20, 30]
-    assert recent.get("u", 9) is None
-    assert recent.get("other", 20) is None
+def test_what_was_not_used_for_longest_goes_first_when_it_is_too_much() -> None:
+    kept: Bounded[str, Block] = Bounded(100)
+    kept.put("a", Block(40))
+    kept.put("b", Block(40))
+    a = kept.pop("a")
+    assert a is not None
+    kept.put("a", a)
+    kept.put("c", Block(40))
+    assert kept.pop("b") is None
+    assert kept.nbytes == 80
+    assert kept.pop("a") is not None
+    assert kept.nbytes == 40
+    kept.clear()
+    assert kept.pop("c") is None
+    assert kept.nbytes == 0
 
 
-def test_none_and_too_many_rows_forget_the_unit() -> None:
-    recent = Recent(rows_max=2)
-    recent.put("u", 0, columns(1, 2))
-    recent.put("u", 0, columns(1, 2, 3))
-    assert recent.get("u", 0) is None
-    recent.put("u", 0, columns(1))
-    recent.put("u", 0, None)
-    assert recent.get("u", 0) is None
-
-
-def test_the_unit_that_was_not_used_for_longest_goes_first() -> None:
-    recent = Recent(units_max=2)
-    recent.put("a", 0, columns(1))
-    recent.put("b", 0, columns(1))
-    recent.get("a", 0)
-    recent.put("c", 0, columns(1))
-    assert recent.get("b", 0) is None
-    assert recent.get("a", 0) is not None
-    recent.clear()
-    assert recent.get("a", 0) is None
+def test_what_alone_is_too_much_is_not_kept() -> None:
+    kept: Bounded[str, Block] = Bounded(100)
+    kept.put("a", Block(101))
+    assert kept.pop("a") is None
+    assert kept.nbytes == 0
 
 
 def test_the_next_offset_is_after_the_last_record_of_each_partition() -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.district import Unit, UnitProfile
+from processing.equipment import EquipmentInterval, equipment_intervals
 from processing.fix import EQUIPMENT, OFF, ON, UNKNOWN, Kind, Report, ReportColumns
 from processing.rules import Rules
 from processing.service_day import US, day_start_us
-from processing.unit_day import EquipmentInterval, UnitDay, equipment_intervals, unit_day
+from processing.unit_day import UnitDay, unit_day
 
 DAY = date(2024, 5, 1)
 START_US = day_start_us(DAY, 0, "Asia/Shanghai")

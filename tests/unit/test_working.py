@@ -78,7 +78,10 @@ def test_what_begins_again_further_back_is_another_pass_but_on_a_closed_street()
     core = Core(town(street("A", (0, 0), (0, 40)), ring))
     for line, length_m, numbers in ((0, 40.0, [0, 1]), (1, 160.0, [0, 0])):
         edge = np.flatnonzero(core.network.edge_line == line)[[0, 0]]
-        zeros, path = np.zeros(2, dtype=np.int64), Path(np.array([0.0, 1.0]), np.zeros(2, dtype=np.int64))
+        zeros, path = (
+            np.zeros(2, dtype=np.int64),
+            Path(np.array([0.0, 1.0]), np.zeros(2, dtype=np.int64), np.zeros(2)),
+        )
         starts, ends = np.zeros(2), np.full(2, length_m)
         legs = Legs(zeros, zeros + 1, edge, zeros, starts, ends, np.array([0.0, length_m + 5]))
         assert group_legs(core.network, legs, path, edge, 2, 10.0).tolist() == numbers
