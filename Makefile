@@ -69,7 +69,6 @@ SHIFTS ?= 1000
 bench-match: setup ## How right and how fast matching is, beside its peers (SEEDS=20, SHIFTS=1000)
 	$(BIN)/python benchmarks/accuracy.py --families held-out --seeds $(SEEDS) $(ARGS)
 	$(BIN)/python benchmarks/no_credit.py --shifts $(SHIFTS) $(ARGS)
-	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/match.py
 
 # A year takes about ten minutes and 8 GB.
@@ -77,6 +76,7 @@ DAYS ?= 365
 bench-store: setup ## Load a year of the district into a store, time its questions, print its sizes (DAYS=365)
 	$(BIN)/python benchmarks/store.py --days $(DAYS) $(ARGS)
 	$(BIN)/python benchmarks/timescale.py
+	$(BIN)/python benchmarks/touch.py
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
