@@ -1,0 +1,254 @@
+"""The tables of docs/scale.md, made anew from what benchmarks/load.py measured.
+
+    python benchmarks/scale.py FILE.json ... [--cores 1 8 64] [--write docs/scale.md]
+
+Of the files, those of one and of many fixes a message give the cost of a fix and of a message: two loads, two
+unknowns. Those with 1, 2 and 4 workers at one rate show whether a fix costs the same among many. --cores also
+builds the cores of so many districts side by side and measures their memory. With --write the tables stand in
+the document, between its markers; what is outside of them is prose and is left alone. No figure that isn't in
+the files, or computed of them by the formulas below, is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ROLES = ("broker", "ingest", "kafka", "worker", "postgres")
+#: A process is planned to use so much of a core, since load comes in waves.
+BUSY = 0.6
+#: Hours of a day in which a unit reports.
+SHIFT_H = 8
+UNITS = {"a city": 2_000, "a province": 50_000, "a country": 500_000}
+#: How units report: seconds between two fixes, and fixes a message.
+WAYS = {
+    "every 5 s, one fix a message": (5, 1),
+    "each second, one fix a message": (1, 1),
+    "each second, 50 a message": (1, 50),
+}
+#: Units of one store; more is another district, with a store, a topic and workers of its own.
+UNITS_A_STORE = 2_000
+Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU microseconds of a role: for each fix, and for each message."""
+
+    fix_us: float
+    message_us: float
+
+    def cores(self, fixes_per_s: float, messages_per_s: float) -> float:
+        """How many cores are busy."""
+        return (self.fix_us * fixes_per_s + self.message_us * messages_per_s) / 1e6
+
+
+def costs(one: Found, many: Found) -> dict[str, Cost]:
+    """Of the loads with one and with many fixes a message: a message costs what its fixes cost, and something more."""
+    count = many["fixes_per_message"]
+    found = {}
+    for role in ROLES:
+        single = one["budget"]["cpu_us_per_fix"].get(role, 0.0)
+        each = many["budget"]["cpu_us_per_fix"].get(role, 0.0)
+        fix_us = max(0.0, (each * count - single) / (count - 1))
+        found[role] = Cost(fix_us, max(0.0, single - fix_us))
+    return found
+
+
+def rates(runs: Sequence[Found]) -> str:
+    """What each run kept, and for how long."""
+    rows = [
+        "| fixes a message | workers | fixes a second | messages a second | for | visible after p50, p99 | kept |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for run in runs:
+        tried = [*run["curve"], *([run["trial"]] if "trial" in run else [])]
+        for one in tried:
+            kept = one["p99_s"] <= 2.0 and one["generator_late_s"] <= 0.25
+            rows.append(
+                f"| {run['fixes_per_message']} | {run['workers']} | {one['fixes_per_s']:,.0f} | {one['messages_per_s']:,.0f} "
+                f"| {one['seconds']:,.0f} s | {one['p50_s']:.2f} s, {one['p99_s']:.2f} s | {'yes' if kept else 'no'} |"
+            )
+    return "\n".join(rows)
+
+
+def budget(one: Found, many: Found) -> str:
+    """CPU of each role, and the worker's own steps."""
+    found = costs(one, many)
+    rows = [
+        "| | a fix | a message more | measured: messages of one | messages of many |",
+        "|---|---|---|---|---|",
+    ]
+    for role, cost in found.items():
+        rows.append(
+            f"| {role} | {cost.fix_us:.2f} us | {cost.message_us:.0f} us | {one['budget']['cpu_us_per_fix'].get(role, 0):.0f} us a message "
+            f"| {many['budget']['cpu_us_per_fix'].get(role, 0):.2f} us a fix |"
+        )
+    rows += [
+        "",
+        "| worker's steps, wall clock | messages of one, us a fix | messages of many, us a fix |",
+        "|---|---|---|",
+    ]
+    for step in one["budget"]["steps_us_per_fix"]:
+        single = one["budget"]["steps_us_per_fix"][step]
+        rows.append(f"| {step} | {single:.1f} | {many['budget']['steps_us_per_fix'].get(step, 0):.2f} |")
+    return "\n".join(rows)
+
+
+def growth(runs: Sequence[Found]) -> str:
+    """The same rate with more workers: does a fix cost the same?"""
+    rows = [
+        "| fixes a message | workers | fixes a second | CPU a fix: workers, database, all | visible p99 |",
+        "|---|---|---|---|---|",
+    ]
+    for run in sorted(runs, key=lambda one: (one["fixes_per_message"], one["workers"])):
+        if "trial" not in run:
+            continue
+        cpu = run["budget"]["cpu_us_per_fix"]
+        whole = sum(cpu.values()) - cpu.get("generator", 0.0)
+        rows.append(
+            f"| {run['fixes_per_message']} | {run['workers']} | {run['trial']['fixes_per_s']:,.0f} "
+            f"| {cpu.get('worker', 0):.1f}, {cpu.get('postgres', 0):.1f}, {whole:.1f} us | {run['trial']['p99_s']:.2f} s |"
+        )
+    return "\n".join(rows)
+
+
+def memory(runs: Sequence[Found], cores: Sequence[Found]) -> str:
+    """What each process holds, whether that grows, and what a map takes."""
+    rows = [
+        "| fixes a message | process | MiB at half, at the end | growth, MiB an hour |",
+        "|---|---|---|---|",
+    ]
+    for run in runs:
+        for name, line in run.get("memory_mib", {}).items():
+            told = (
+                "-"
+                if line["per_hour"] is None
+                else f"{line['per_hour']:+,.0f} ± {line['per_hour_bound']:,.0f}"
+            )
+            rows.append(
+                f"| {run['fixes_per_message']} | {name} | {line['first']:,.0f}, {line['last']:,.0f} | {told} |"
+            )
+    if cores:
+        rows += ["", "| streets | a worker's core is built in | and takes |", "|---|---|---|"]
+        rows += [f"| {one['streets']:,} | {one['seconds']:.1f} s | {one['mib']:,.0f} MiB |" for one in cores]
+    return "\n".join(rows)
+
+
+def needs(one: Found, many: Found) -> str:
+    """What a city, a province and a country need, at the measured costs."""
+    found = costs(one, many)
+    bytes_a_fix = one.get("store", many.get("store", {})).get("store_bytes_per_fix", 0.0)
+    rows = [
+        "| | units | reporting | stores | cores: brokers, ingest, Kafka, workers, database "
+        + "| of these a store: workers, database | database a day |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, units in UNITS.items():
+        for way, (every_s, fixes) in WAYS.items():
+            per_s = units / every_s
+            stores = math.ceil(units / UNITS_A_STORE)
+            cores = {role: cost.cores(per_s, per_s / fixes) / BUSY for role, cost in found.items()}
+            day = per_s * 3_600 * SHIFT_H
+            rows.append(
+                f"| {name} | {units:,} | {way} | {stores:,} "
+                f"| {', '.join(_cores(cores[role]) for role in ROLES)} "
+                f"| {_cores(cores['worker'] / stores)}, {_cores(cores['postgres'] / stores)} "
+                f"| {_bytes(day * bytes_a_fix)} |"
+            )
+    return "\n".join(rows)
+
+
+def _cores(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def _bytes(value: float) -> str:
+    return f"{value / 1e9:,.1f} GB" if value < 1e12 else f"{value / 1e12:,.1f} TB"
+
+
+def written(text: str, name: str, table: str) -> str:
+    """The document with a table between its markers."""
+    begin, end = f"<!-- {name}: made by benchmarks/scale.py -->", f"<!-- end of {name} -->"
+    found, count = re.subn(
+        re.escape(begin) + ".*?" + re.escape(end), lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL
+    )
+    if count != 1:
+        raise SystemExit(f"the document has no place for {name}: write {begin} and {end} into it.")
+    return found
+
+
+_BUILD = """
+import json, sys, time
+from swept.kernel_cache import use_own_cache
+use_own_cache()
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from benchmarks.city import City
+from processing.pipeline import Core
+from swept.district import load_folder
+from swept.memory import memory_mib
+with TemporaryDirectory() as folder:
+    City(12 * int(sys.argv[1])).write_folder(Path(folder))
+    district = load_folder(Path(folder))
+before = memory_mib(os.getpid())
+begun = time.perf_counter()
+core = Core(district)
+seconds = time.perf_counter() - begun
+print(json.dumps({"streets": len(district.streets), "seconds": seconds, "mib": memory_mib(os.getpid()) - before}))
+"""
+
+
+def built(copies: int) -> Found:
+    """Build the core of so many districts side by side, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BUILD, str(copies)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    found: Found = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Read, compute, print or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", help="what benchmarks/load.py wrote with --json")
+    parser.add_argument(
+        "--cores", type=int, nargs="*", default=[], help="build cores of so many districts, and measure"
+    )
+    parser.add_argument("--write", type=Path, help="the document that has places for the tables")
+    given = parser.parse_args()
+    runs: list[Found] = [json.loads(path.read_text()) for path in given.files]
+    # Costs are of the first run of each kind that is named; growth is of all.
+    single = [run for run in runs if run["fixes_per_message"] == 1 and "budget" in run]
+    several = [run for run in runs if run["fixes_per_message"] > 1 and "budget" in run]
+    if not single or not several:
+        sys.exit("name a file of messages of one fix and one of many: make bench-load writes both.")
+    one, many = single[0], several[0]
+    tables = {
+        "rates": rates([one, many]),
+        "budget": budget(one, many),
+        "growth": growth(runs),
+        "memory": memory([one, many], [built(copies) for copies in given.cores]),
+        "needs": needs(one, many),
+    }
+    if given.write is None:
+        print("\n\n".join(tables.values()))
+        return
+    text = given.write.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        text = written(text, name, table)
+    given.write.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
