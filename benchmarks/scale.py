@@ -149,8 +149,10 @@ def needs(one: Found, many: Found) -> str:
     found = costs(one, many)
     bytes_a_fix = one.get("store", many.get("store", {})).get("store_bytes_per_fix", 0.0)
     rows = [
-        "| | units | reporting | stores | cores: brokers, ingest, Kafka, workers, database "
-        + "| of these a store: workers, database | database a day |",
+        (
+            "| | units | reporting | stores | cores: brokers, ingest, Kafka, workers, database "
+            "| of these a store: workers, database | database a day |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for name, units in UNITS.items():
