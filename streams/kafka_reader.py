@@ -26,6 +26,8 @@ from streams.log import Envelope, LogTrimmed, LogUnavailable, Record
 HEADER = "e"
 """Of each record: received_us as eight bytes, then the topic of MQTT."""
 RECEIVED = struct.Struct(">q")
+FOREIGN = "refused/not written by swept"
+"""The topic of a record that isn't ours; as no unit has it, its bytes end among the dead letters."""
 _POLL_MAX = 1_000
 _BYTES_MAX = 4 << 20
 """Payload that is held of a partition, at least one fetch beyond it."""
@@ -193,9 +195,14 @@ class Reader:
 
 
 def _record(partition: int, record: Any) -> Record:  # noqa: ANN401 - the library has no types
-    header = record.headers[0][1]
-    (received_us,) = RECEIVED.unpack_from(header)
-    topic = header[RECEIVED.size :].decode()
-    return Record(
-        partition, record.offset, Envelope(record.key.decode(), topic, bytes(record.value), received_us)
-    )
+    """A record as ingest wrote it. What anybody else wrote into the topic is refused by whoever decodes it."""
+    payload = bytes(record.value or b"")
+    try:
+        header = dict(record.headers)[HEADER]
+        (received_us,) = RECEIVED.unpack_from(header)
+        topic, key = header[RECEIVED.size :].decode(), record.key.decode()
+    except (LookupError, UnicodeError, AttributeError, struct.error):
+        return Record(
+            partition, record.offset, Envelope("", FOREIGN, payload, max(0, record.timestamp) * 1_000)
+        )
+    return Record(partition, record.offset, Envelope(key, topic, payload, received_us))

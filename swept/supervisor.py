@@ -63,6 +63,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     started_s: float
     deaths: int = 0
+    lived: bool = False
     restart_s: float | None = None
 
 
@@ -183,9 +184,11 @@ class Supervisor:
         if one.process.poll() is None:
             return
         if one.restart_s is None:
-            one.deaths = 1 if now_s - one.started_s > LIVED_S else one.deaths + 1
-            one.restart_s = now_s + min(DELAY_S_MAX, 0.05 * 2**one.deaths)
-        if one.deaths >= DEATHS_MAX:
+            lives = now_s - one.started_s > LIVED_S
+            one.deaths, one.lived = 1 if lives else one.deaths + 1, one.lived or lives
+            one.restart_s = now_s + min(DELAY_S_MAX, 0.05 * 2 ** min(one.deaths, 10))
+        # One that once lived can start: what it needs is away, and it is tried until that is back.
+        if one.deaths >= DEATHS_MAX and not one.lived:
             self._failure = UserError(
                 f"{one.program.name} dies as soon as it starts; {self._see(one.program)}"
             )

@@ -79,6 +79,31 @@ def test_a_program_that_can_not_start_is_given_up_with_its_last_words(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_a_program_that_once_lived_is_tried_until_it_lives_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it needs may be away for long; that is no reason to end all others."""
+    monkeypatch.setattr("swept.supervisor.DEATHS_MAX", 3)
+    monkeypatch.setattr("swept.supervisor.DELAY_S_MAX", 0.1)
+    monkeypatch.setattr("swept.supervisor.LIVED_S", 0.5)
+    needed = tmp_path / "needed"
+    needed.touch()
+    source = f"import pathlib, sys, time\nif not pathlib.Path({str(needed)!r}).exists(): sys.exit(2)\ntime.sleep(600)"
+    with Supervisor(tmp_path) as supervisor:
+        supervisor.start(Program("needy", (sys.executable, "-c", source)))
+        time.sleep(1.0)
+        needed.unlink()
+        os.kill(supervisor.pids["needy"], signal.SIGKILL)
+        wait_for(lambda: len(supervisor.restarts) > 6)
+        supervisor.check()
+        needed.touch()
+        restarts = -1
+        while restarts < len(supervisor.restarts):
+            restarts = len(supervisor.restarts)
+            time.sleep(1.0)
+        assert alive(supervisor.pids["needy"])
+
+
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     source = (
         "import sys, time; from pathlib import Path; from swept.supervisor import Program, Supervisor\n"
