@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 SEED ?=
 FAULTS ?=
 
-.PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest bench-store clean
+.PHONY: help setup check test demo chaos faults bench bench-core bench-match bench-ingest bench-store bench-load clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -49,14 +49,18 @@ check: setup ## Lint, format, types, who imports whom, purity of processing/
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/test_purity.py
 
-test: setup ## Run all tests (PYTEST_ARGS='-k name' for some)
-	$(BIN)/pytest -m 'not chaos' $(PYTEST_ARGS)
+# A file's tests stay together, since they share their servers.
+test: setup ## Run all tests (PYTEST_ARGS='-k name' for some, PYTEST_ARGS='-n 0' one after the other)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not chaos' $(PYTEST_ARGS)
 
 demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit to end then)
 	@$(BIN)/swept demo $(ARGS)
 
-chaos: setup ## Kill, cut and starve everything at random; the figures must not change (SEED=n repeats, FAULTS=40)
-	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos
+chaos: setup ## Kill -9 each process at random moments; the figures must not change (SEED=n repeats a choice)
+	CHAOS_SEED=$(SEED) $(BIN)/pytest -s -m chaos tests/chaos/test_chaos.py
+
+faults: setup ## The same to the full form, with cuts, full disks, wrong clocks and more (SEED=n, FAULTS=200)
+	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos/test_faults.py tests/chaos/test_broker_loss.py
 
 bench: bench-core bench-ingest ## Measure what this machine does
 
@@ -80,6 +84,9 @@ bench-store: setup ## Load a year of the district into a store, time its questio
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
+
+bench-load: setup ## What a machine with everything on it carries, and microseconds a fix in each stage (ARGS=--budget in a minute)
+	$(BIN)/python benchmarks/load.py $(ARGS)
 
 clean: ## Remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,7 +4,7 @@ Devices that keep their reports until `.../ack` names them play a shift, and one
 to the line. What is stored after that must be, to the byte, what a single worker makes of the same messages
 undisturbed, and passes and figures what the core makes of them without any server.
 
-`make chaos SEED=n FAULTS=200` draws the same faults and moments again; more than 40 are done in rounds of 40
+`make faults SEED=n FAULTS=200` draws the same faults and moments again; more than 40 are done in rounds of 40
 with seeds n, n + 1 and so on, each on fresh servers. CHAOS_ONLY=poison chooses among the kinds with that name.
 """
 
@@ -81,7 +81,7 @@ def test_nothing_that_counts_changes_whatever_fails() -> None:
         if lacking:
             pytest.skip(lacking)
     for seed, faults in rounds():
-        say(f"\nseed {seed}: {faults} faults (make chaos SEED={seed} FAULTS={faults} draws the same again)")
+        say(f"\nseed {seed}: {faults} faults (make faults SEED={seed} FAULTS={faults} draws the same again)")
         play(seed, faults)
 
 
