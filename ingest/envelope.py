@@ -199,7 +199,7 @@ def advance(frontier: Frontier, seqs: Iterable[int], now_us: int, lost_us: int =
     if frontier.seq is not None and not frontier.ahead:
         next_seq = frontier.seq + 1
         if found and found == tuple(range(next_seq, next_seq + len(found))):
-            return Frontier(found[-1])  # as nearly all do, and at a fortieth of the cost for a message of 50
+            return Frontier(found[-1])  # as nearly all messages do
     for seq in found:
         frontier = _advance_one(frontier, seq, now_us, lost_us)
     return frontier
