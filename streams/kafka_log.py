@@ -119,11 +119,8 @@ class KafkaLog:
         """The group's assignment as of now; all partitions where we read without a group."""
         if self._member is None:
             return frozenset(range(self.partitions))
-        share = self._member.share()
-        if share != self._share:
-            self._share = share
-            self._reader.keep(share)
-        return share
+        self._share = self._member.share()
+        return self._share
 
     def done(self, positions: Mapping[int, int]) -> None:
         """Commit the group's offsets, for monitoring only."""

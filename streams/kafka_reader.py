@@ -2,7 +2,10 @@
 
 For each partition a window of what was fetched is held: all records from `first` on and before `next_offset`.
 A read inside the window costs no word to the brokers, also when the caller takes less than it was given;
-one outside of it seeks. What is held is bounded: a partition that has enough is paused.
+one outside of it seeks. What is held is bounded in all; the brokers' answers are small and come in turn, so
+that a partition with much to read keeps no other waiting for long. (To pause those that have enough would be
+finer, but kafka-python 3.0.12 then forgets some for ever: what is parked comes back only while no drained
+answer is in its hand.)
 """
 
 from __future__ import annotations
@@ -29,8 +32,9 @@ RECEIVED = struct.Struct(">q")
 FOREIGN = "refused/not written by swept"
 """The topic of a record that isn't ours; as no unit has it, its bytes end among the dead letters."""
 _POLL_MAX = 1_000
-_BYTES_MAX = 4 << 20
-"""Payload that is held of a partition, at least one fetch beyond it."""
+_BYTES_MAX = 8 << 20
+_RECORD_BYTES = 500
+"""What a record takes in memory beside its payload, about."""
 
 
 @dataclass(slots=True)
@@ -38,16 +42,14 @@ class _Window:
     first: int
     next_offset: int
     held: deque[Record] = field(default_factory=deque)
-    bytes: int = 0
 
     def drop_before(self, offset: int) -> None:
         while self.held and self.held[0].offset < offset:
-            self.bytes -= len(self.held.popleft().envelope.payload)
+            self.held.popleft()
         self.first = offset
 
     def add(self, record: Record) -> None:
         self.held.append(record)
-        self.bytes += len(record.envelope.payload)
         self.next_offset = record.offset + 1
 
 
@@ -60,13 +62,13 @@ class Reader:
         self._all = [TopicPartition(address.records, partition) for partition in range(partitions)]
         self._consumer: Any = None
         self._windows: dict[int, _Window] = {}
-        self._paused: set[TopicPartition] = set()
+        self._bytes = 0
 
     def read(self, positions: Mapping[int, int], records_max: int) -> list[Record]:
         """The next records; an equal share of `records_max` for each partition, what one leaves is the others'."""
         with self._connected():
             self._seek(positions)
-            self._fill(positions, records_max)
+            self._fill(positions)
             each_max = records_max // len(positions)
             held = {partition: len(self._windows[partition].held) for partition in positions}
             spare = records_max - sum(min(each_max, count) for count in held.values())
@@ -76,15 +78,6 @@ class Reader:
                 spare -= extra
                 records += islice(self._windows[partition].held, each_max + extra)
             return records
-
-    def keep(self, partitions: Collection[int]) -> None:
-        """Let go of partitions that are another's now."""
-        gone = self._windows.keys() - set(partitions)
-        if gone:
-            for partition in gone:
-                del self._windows[partition]
-            with self._connected():
-                self._assign()
 
     def forget(self, partitions: Collection[int]) -> None:
         """Let go of what is held of partitions that were trimmed."""
@@ -101,7 +94,7 @@ class Reader:
         if any(window.held for window in self._windows.values()):
             return True
         with self._connected():
-            return self._poll(timeout_s, self._windows, _POLL_MAX)
+            return self._poll(timeout_s)
 
     def close(self) -> None:
         """Let go of the connection and of what was fetched; the next call begins anew."""
@@ -110,32 +103,28 @@ class Reader:
                 self._consumer.close(timeout_ms=1_000)
         self._consumer = None
         self._windows.clear()
-        self._paused.clear()
 
     def _seek(self, positions: Mapping[int, int]) -> None:
-        new = positions.keys() - self._windows.keys()
+        """Have a window at each of these positions, and none of other partitions."""
+        if positions.keys() != self._windows.keys():
+            self._windows = {one: window for one, window in self._windows.items() if one in positions}
+            # What stays assigned keeps its place.
+            self._consumer.assign([self._all[partition] for partition in sorted(positions)])
         for partition, offset in positions.items():
             window = self._windows.get(partition)
             if window is not None and window.first <= offset <= window.next_offset:
                 window.drop_before(offset)
             else:
                 self._windows[partition] = _Window(offset, offset)
-                new |= {partition}
-        if new - {tp.partition for tp in self._consumer.assignment()}:
-            self._assign()
-        for partition in new:
-            self._consumer.seek(self._all[partition], positions[partition])
+                self._consumer.seek(self._all[partition], offset)
+        held = [record for window in self._windows.values() for record in window.held]
+        self._bytes = sum(len(record.envelope.payload) + _RECORD_BYTES for record in held)
 
-    def _assign(self) -> None:
-        """What stays assigned keeps its place."""
-        self._consumer.assign([self._all[partition] for partition in sorted(self._windows)])
-        self._paused &= self._consumer.assignment()
-
-    def _fill(self, positions: Mapping[int, int], records_max: int) -> None:
+    def _fill(self, positions: Mapping[int, int]) -> None:
         """Have records of some of these partitions, if there are any; as many as came already of all."""
-        while self._poll(0.0, positions, records_max):
+        while self._poll(0.0):
             pass
-        if any(self._windows[partition].held for partition in positions):
+        if any(window.held for window in self._windows.values()):
             return
         ends = self._admin.ends(self._address.records, len(self._all))
         for partition, offset in positions.items():
@@ -146,24 +135,15 @@ class Reader:
                 )
         behind = [partition for partition, offset in positions.items() if offset < ends[partition]]
         deadline_s = time.monotonic() + CALL_S_MAX
-        while behind and not self._poll(0.1, positions, records_max):
+        while behind and not self._poll(0.1):
             # Offsets that no record has (Kafka's own marks) are passed over.
             behind = [one for one in behind if self._consumer.position(self._all[one]) < ends[one]]
             if behind and time.monotonic() > deadline_s:
                 raise LogUnavailable(f"Kafka doesn't give the records of partition {behind[0]} now")
 
-    def _poll(self, timeout_s: float, wanted: Collection[int], records_max: int) -> bool:
-        """Take in what was fetched of partitions that haven't got enough yet; whether anything came."""
-        full = {
-            self._all[partition]
-            for partition, window in self._windows.items()
-            if partition not in wanted or len(window.held) >= records_max or window.bytes >= _BYTES_MAX
-        }
-        if full != self._paused:
-            self._consumer.pause(*(full - self._paused))
-            self._consumer.resume(*(self._paused - full))
-            self._paused = full
-        if len(full) == len(self._windows):
+    def _poll(self, timeout_s: float) -> bool:
+        """Take in what was fetched, unless enough is held; whether anything came."""
+        if self._bytes >= _BYTES_MAX:
             return False
         try:
             polled = self._consumer.poll(timeout_ms=timeout_s * 1000, max_records=_POLL_MAX)
@@ -171,8 +151,10 @@ class Reader:
             raise self._trimmed() from error
         for tp, records in polled.items():
             window = self._windows[tp.partition]
-            for record in records:
-                window.add(_record(tp.partition, record))
+            for found in records:
+                record = _record(tp.partition, found)
+                window.add(record)
+                self._bytes += len(record.envelope.payload) + _RECORD_BYTES
         return bool(polled)
 
     def _trimmed(self) -> LogTrimmed | LogUnavailable:

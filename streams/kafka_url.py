@@ -123,8 +123,8 @@ def consumer(address: Address, name: str) -> dict[str, Any]:
         "auto_offset_reset": "none",
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
-        "fetch_max_bytes": 16 << 20,
-        "max_partition_fetch_bytes": 1 << 20,
+        "fetch_max_bytes": 4 << 20,
+        "max_partition_fetch_bytes": 256 << 10,
     }
 
 

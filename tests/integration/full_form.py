@@ -33,7 +33,7 @@ from swept.versions import rule_version
 
 INGESTORS = 3
 PLAY_S_MAX = 120.0
-MEET_S = 0.02
+MEET_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,16 @@ def test_a_record_that_no_broker_takes_is_refused_before_anything_is_sent(opened
     assert [len(record.envelope.payload) for record in read_all(log, 3)] == [len(largest), 1, len(largest)]
 
 
+@pytest.mark.parametrize("records_max", [500, 5_000])
+def test_a_backlog_of_many_answers_is_read_to_its_end(opened: Open, records_max: int) -> None:
+    log = opened(compression=None)
+    envelopes = [Envelope(f"u{n % 97}", "t", bytes(250), n) for n in range(24_000)]
+    for first in range(0, len(envelopes), 2_000):
+        log.append(envelopes[first : first + 2_000])
+    records = read_all(opened(), len(envelopes), records_max)
+    assert sorted(record.envelope.received_us for record in records) == list(range(24_000))
+
+
 def test_a_full_log_takes_more_once_it_is_trimmed(opened: Open) -> None:
     log, other = opened(records_max=3), opened()
     log.append([envelope("a", 1), envelope("a", 2), envelope("a", 3)])
