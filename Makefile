@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 SEED ?=
 FAULTS ?=
 
-.PHONY: help setup check test demo chaos faults bench bench-core bench-match bench-ingest bench-store bench-load clean
+.PHONY: help setup check test demo chaos faults bench bench-core bench-match bench-ingest bench-store bench-touch bench-load clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -80,7 +80,9 @@ DAYS ?= 365
 bench-store: setup ## Load a year of the district into a store, time its questions, print its sizes (DAYS=365)
 	$(BIN)/python benchmarks/store.py --days $(DAYS) $(ARGS)
 	$(BIN)/python benchmarks/timescale.py
-	$(BIN)/python benchmarks/touch.py
+
+bench-touch: setup ## Microseconds that a worker spends on a unit with one new fix, by the length of its track
+	$(BIN)/python benchmarks/touch.py $(ARGS)
 
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
