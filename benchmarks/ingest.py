@@ -26,6 +26,7 @@ import psutil
 import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.city import varint
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
 
@@ -180,15 +181,6 @@ def packet(number: int, units: int) -> bytes:
     mid = number % 65_535 + 1
     body = len(topic).to_bytes(2, "big") + topic + mid.to_bytes(2, "big") + b"\x00" + payload
     return b"\x32" + varint(len(body)) + body
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while True:
-        number, low = divmod(number, 128)
-        out.append(low | (0x80 if number else 0))
-        if not number:
-            return bytes(out)
 
 
 if __name__ == "__main__":

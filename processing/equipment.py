@@ -49,7 +49,10 @@ class EquipmentInterval:
 
 
 class Intervals:
-    """The intervals of a unit's equipment as reports come, in order of time."""
+    """When each piece of a unit's equipment was in which state, as reports come, in order of time.
+
+    Neighbouring intervals differ in their state. Equipment that nobody ever told of has none.
+    """
 
     def __init__(self, unit_id: str, rules: Rules) -> None:
         self._unit_id = unit_id
@@ -69,14 +72,6 @@ class Intervals:
             EquipmentInterval(self._unit_id, EQUIPMENT[which], state, from_us, to_us)
             for which, state, from_us, to_us in rows[:count].tolist()
         ]
-
-
-def equipment_intervals(unit_id: str, reports: ReportColumns, rules: Rules) -> tuple[EquipmentInterval, ...]:
-    """When each piece of equipment was in which state, from the first report to the last.
-
-    Neighbouring intervals differ in their state. Equipment that nobody ever told of has none.
-    """
-    return tuple(Intervals(unit_id, rules).take(reports))
 
 
 @njit(cache=True, nogil=True)

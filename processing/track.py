@@ -6,6 +6,7 @@ A decision looks back only, so a track's start never changes unless a fix before
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,38 +20,21 @@ _ALONE = int(Kind.EQUIPMENT)
 _WORKING = EQUIPMENT.index("working")
 
 
-@njit(cache=True, nogil=True)
-def _bounds(
-    time_us: NDArray[np.int64],
-    x_m: NDArray[np.float64],
-    y_m: NDArray[np.float64],
-    gap_s_max: float,
-    stay_radius_m: float,
-    stay_s: float,
-    track_s_max: float,
-) -> NDArray[np.int64]:
-    bounds = np.zeros((len(time_us), 2), dtype=np.int64)
-    found, start, anchor = 0, 0, 0
-    for i in range(1, len(time_us)):
-        if (time_us[i] - time_us[i - 1]) * 1e-6 > gap_s_max:
-            bounds[found, 0], bounds[found, 1] = start, i
-            found += 1
-            start, anchor = i, i
-            continue
-        if (time_us[i] - time_us[start]) * 1e-6 > track_s_max:
-            bounds[found, 0], bounds[found, 1] = start, i
-            found += 1
-            start, anchor = i - 1, i - 1
-        if math.hypot(x_m[i] - x_m[anchor], y_m[i] - y_m[anchor]) > stay_radius_m:
-            anchor = i
-        elif (time_us[i] - time_us[anchor]) * 1e-6 >= stay_s:
-            bounds[found, 0], bounds[found, 1] = start, i + 1
-            found += 1
-            start, anchor = i, i
-    if len(time_us) > 0:
-        bounds[found, 0], bounds[found, 1] = start, len(time_us)
-        found += 1
-    return bounds[:found]
+#: A track that may go on: when it began and was last heard of, and where and when the unit began to stay.
+_STAY = np.dtype([("start_us", "i8"), ("last_us", "i8"), ("anchor_us", "i8"), ("x_m", "f8"), ("y_m", "f8")])
+#: What a fix does to the track before it: it goes on, or it ended by a gap, by its length, or by a stay.
+_ON, _GAP, _LONG, _STAYED = 0, 1, 2, 3
+
+
+class _Limits(NamedTuple):
+    gap_s_max: float
+    stay_radius_m: float
+    stay_s: float
+    track_s_max: float
+
+
+def _limits(rules: Rules) -> _Limits:
+    return _Limits(rules.track_gap_s_max, rules.stay_radius_m, rules.stay_s, rules.track_s_max)
 
 
 def track_bounds(
@@ -61,13 +45,7 @@ def track_bounds(
     Where no gap parts two tracks the fix that ends one starts the next, so that no metre between them is
     lost.
     """
-    return _bounds(
-        time_us, x_m, y_m, rules.track_gap_s_max, rules.stay_radius_m, rules.stay_s, rules.track_s_max
-    )
-
-
-#: A track that may go on: when it began and was last heard of, and where and when the unit began to stay.
-_STAY = np.dtype([("start_us", "i8"), ("last_us", "i8"), ("anchor_us", "i8"), ("x_m", "f8"), ("y_m", "f8")])
+    return _bounds(begin_stay(0), time_us, x_m, y_m, _limits(rules))
 
 
 def begin_stay(start_us: int) -> NDArray[np.void]:
@@ -83,9 +61,40 @@ def goes_on(
     rules: Rules,
 ) -> bool:
     """Whether a track's next fixes end it nowhere, as `track_bounds` would see it; `stay` is brought up to date."""
-    return _goes_on(
-        stay, time_us, x_m, y_m, rules.track_gap_s_max, rules.stay_radius_m, rules.stay_s, rules.track_s_max
-    )
+    return _goes_on(stay, time_us, x_m, y_m, _limits(rules))
+
+
+@njit(cache=True, nogil=True)
+def _bounds(
+    stay: NDArray[np.void],
+    time_us: NDArray[np.int64],
+    x_m: NDArray[np.float64],
+    y_m: NDArray[np.float64],
+    limits: _Limits,
+) -> NDArray[np.int64]:
+    bounds = np.zeros((len(time_us), 2), dtype=np.int64)
+    here, found, start = stay[0], 0, 0
+    for i in range(len(time_us)):
+        if i == 0:
+            _begin(here, time_us[0], x_m[0], y_m[0])
+            continue
+        how = _step(here, time_us[i], x_m[i], y_m[i], limits)
+        if how in (_GAP, _LONG):
+            bounds[found, 0], bounds[found, 1] = start, i
+            found += 1
+            start = i if how == _GAP else i - 1
+            _begin(here, time_us[start], x_m[start], y_m[start])
+            if how == _LONG:
+                how = _step(here, time_us[i], x_m[i], y_m[i], limits)
+        if how == _STAYED:
+            bounds[found, 0], bounds[found, 1] = start, i + 1
+            found += 1
+            start = i
+            _begin(here, time_us[i], x_m[i], y_m[i])
+    if len(time_us) > 0:
+        bounds[found, 0], bounds[found, 1] = start, len(time_us)
+        found += 1
+    return bounds[:found]
 
 
 @njit(cache=True, nogil=True)
@@ -94,23 +103,33 @@ def _goes_on(
     time_us: NDArray[np.int64],
     x_m: NDArray[np.float64],
     y_m: NDArray[np.float64],
-    gap_s_max: float,
-    stay_radius_m: float,
-    stay_s: float,
-    track_s_max: float,
+    limits: _Limits,
 ) -> bool:
-    here = stay[0]
-    for i in range(len(time_us)):
-        if (time_us[i] - here.last_us) * 1e-6 > gap_s_max:
-            return False
-        if (time_us[i] - here.start_us) * 1e-6 > track_s_max:
-            return False
-        if not math.hypot(x_m[i] - here.x_m, y_m[i] - here.y_m) <= stay_radius_m:
-            here.anchor_us, here.x_m, here.y_m = time_us[i], x_m[i], y_m[i]
-        elif (time_us[i] - here.anchor_us) * 1e-6 >= stay_s:
-            return False
-        here.last_us = time_us[i]
-    return True
+    i = 0
+    while i < len(time_us) and _step(stay[0], time_us[i], x_m[i], y_m[i], limits) == _ON:
+        i += 1
+    return i == len(time_us)
+
+
+@njit(cache=True, nogil=True)
+def _begin(here: Any, time_us: int, x_m: float, y_m: float) -> None:  # noqa: ANN401 - a record of _STAY
+    here.start_us, here.last_us, here.anchor_us = time_us, time_us, time_us
+    here.x_m, here.y_m = x_m, y_m
+
+
+@njit(cache=True, nogil=True)
+def _step(here: Any, time_us: int, x_m: float, y_m: float, limits: _Limits) -> int:  # noqa: ANN401
+    """What a track's next fix does to it."""
+    if (time_us - here.last_us) * 1e-6 > limits.gap_s_max:
+        return _GAP
+    if (time_us - here.start_us) * 1e-6 > limits.track_s_max:
+        return _LONG
+    if not math.hypot(x_m - here.x_m, y_m - here.y_m) <= limits.stay_radius_m:
+        here.anchor_us, here.x_m, here.y_m = time_us, x_m, y_m
+    elif (time_us - here.anchor_us) * 1e-6 >= limits.stay_s:
+        return _STAYED
+    here.last_us = time_us
+    return _ON
 
 
 def working_states(

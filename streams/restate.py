@@ -41,7 +41,7 @@ class CoreFailed(Exception):  # noqa: N818 - the core's fault, not ours
 
 @dataclass(slots=True)
 class Touched:
-    """What a batch changed: the figures to build again, and what the cache may keep once it is committed."""
+    """What a batch changed, and with it the figures to build again."""
 
     street_days: set[tuple[str, date]] = field(default_factory=set)
     late: set[tuple[str, date]] = field(default_factory=set)

@@ -7,12 +7,14 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import psycopg
 
 from processing.district import District, Road, Shift, Street, Unit, UnitProfile
+from processing.pipeline import Core
 from processing.service_day import day_start_us
 from streams.log import Envelope
 from streams.table_log import TableLog
@@ -21,6 +23,10 @@ LON0, LAT0 = 122.25, 40.67
 _M_PER_DEG_LAT = 111_050.0
 _M_PER_DEG_LON = 111_320.0 * math.cos(math.radians(LAT0))
 SWEEPER = UnitProfile("sweeper")
+
+
+class Killed(Exception):  # noqa: N818
+    """The worker's process is gone."""
 
 
 def lonlat(x_m: float, y_m: float) -> tuple[float, float]:
@@ -47,6 +53,12 @@ def district() -> District:
         shifts=(Shift("early", "Early shift", 6 * 3600, 14 * 3600),),
         map_version="map-1",
     )
+
+
+@lru_cache(maxsize=1)
+def core() -> Core:
+    """The district made ready."""
+    return Core(district())
 
 
 START_US = day_start_us(date(2024, 5, 1), 6 * 3600, "Asia/Shanghai")

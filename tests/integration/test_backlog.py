@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,10 @@ from streams.worker import Bounds, Worker
 from tests.integration.small_world import (
     ROUND_M,
     START_US,
+    Killed,
     clear,
     close_logs,
+    core,
     district,
     drive,
     log_of,
@@ -44,19 +45,10 @@ STEPS = (
 )  # fmt: skip
 
 
-class Killed(Exception):  # noqa: N818
-    """The worker's process is gone."""
-
-
 @pytest.fixture(autouse=True)
 def _logs() -> Iterator[None]:
     yield
     close_logs()
-
-
-@lru_cache(maxsize=1)
-def core() -> Core:
-    return Core(district())
 
 
 def rounds(from_us: int, every_s: float = 1.0) -> list[dict[str, Any]]:

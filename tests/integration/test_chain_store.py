@@ -26,7 +26,16 @@ from streams.worker import Bounds, Worker
 from swept.digests import Digests, digest_topic
 from swept.embedded_broker import EmbeddedBroker
 from tests.integration.small_files import Town
-from tests.integration.small_world import ROUND_M, START_US, clear, close_logs, drive, log_of, messages
+from tests.integration.small_world import (
+    ROUND_M,
+    START_US,
+    Killed,
+    clear,
+    close_logs,
+    drive,
+    log_of,
+    messages,
+)
 from tests.integration.test_ingest import Device, eventually, start_ingest
 from tests.integration.test_ingest import records as in_log
 
@@ -34,10 +43,6 @@ ZONE = 0, "Asia/Shanghai"
 LOG = "log-1"
 DAYS = [day_start_us(date(2024, 5, day), *ZONE) for day in (1, 2, 3, 4, 5)]
 MINUTE_US = 60_000_000
-
-
-class Killed(Exception):  # noqa: N818
-    """The worker's process is gone."""
 
 
 @pytest.fixture(autouse=True)

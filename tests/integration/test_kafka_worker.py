@@ -19,8 +19,8 @@ from streams.kafka_log import KafkaLog
 from streams.lag import lag
 from streams.log import Envelope, LogTrimmed, Record, partition_of
 from streams.worker import Bounds, Worker
-from tests.integration.small_world import clear, close_logs, log_of, results
-from tests.integration.test_worker import core, shift, work
+from tests.integration.small_world import clear, close_logs, core, log_of, results
+from tests.integration.test_worker import shift, work
 
 KEYS = [key for key in (f"u{n}" for n in range(40)) if partition_of(key, 4) == 1][:3]
 Open = Callable[..., KafkaLog]

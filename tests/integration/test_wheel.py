@@ -54,15 +54,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_wheel_holds_all_that_it_needs_and_nothing_of_the_checkout(installed: Path) -> None:
     script = (
-        "import sys, swept, processing; from swept.settings import configs_folder as configs;"
+        "import sys, swept, processing; from swept.settings import configs_folder, deploy_folder;"
         "from storage.migrate import migrations;"
-        "print(swept.__file__, processing.__file__, configs(), len(migrations()), sep='\\n')"
+        "print(swept.__file__, processing.__file__, configs_folder(), deploy_folder(), len(migrations()), sep='\\n')"
     )
     *places, count = run(installed, installed / "env/bin/python", "-c", script).splitlines()
     assert all(place.startswith(str(installed)) for place in places)
     assert int(count) == len(list((ROOT / "storage/schema").glob("*.sql")))
-    for files in (ROOT / "configs").rglob("*"):
-        assert (Path(places[2]) / files.relative_to(ROOT / "configs")).exists()
+    for name, place in zip(("configs", "deploy"), places[2:], strict=True):
+        for file in (ROOT / name).rglob("*"):
+            assert (Path(place) / file.relative_to(ROOT / name)).exists()
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import random
 import threading
 from collections.abc import Iterator
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,10 @@ from streams.worker import Bounds, Worker
 from tests.integration.small_world import (
     ROUND_M,
     START_US,
+    Killed,
     clear,
     close_logs,
+    core,
     district,
     drive,
     log_of,
@@ -52,19 +53,10 @@ MESSAGES = 92
 MIDNIGHT_US = day_start_us(date(2024, 5, 2), 0, "Asia/Shanghai")
 
 
-class Killed(Exception):  # noqa: N818
-    """The worker's process is gone."""
-
-
 @pytest.fixture(autouse=True)
 def _logs() -> Iterator[None]:
     yield
     close_logs()
-
-
-@lru_cache(maxsize=1)
-def core() -> Core:
-    return Core(district())
 
 
 def shift() -> list[Envelope]:

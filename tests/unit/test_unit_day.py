@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.district import Unit, UnitProfile
-from processing.equipment import EquipmentInterval, equipment_intervals
+from processing.equipment import Intervals
 from processing.fix import EQUIPMENT, OFF, ON, UNKNOWN, Kind, Report, ReportColumns
 from processing.rules import Rules
 from processing.service_day import US, day_start_us
@@ -43,7 +43,7 @@ def day(*reports: Report, unit: Unit = UNIT) -> UnitDay:
 
 
 def brush(*reports: Report) -> list[tuple[int, float, float]]:
-    found = equipment_intervals("u1", ReportColumns.of(reports), RULES)
+    found = Intervals("u1", RULES).take(ReportColumns.of(reports))
     assert all((one.unit_id, one.equipment) == ("u1", "brush") for one in found)
     return [(one.state, (one.from_us - START_US) / US, (one.to_us - START_US) / US) for one in found]
 
@@ -123,7 +123,7 @@ def test_what_a_fix_says_itself_comes_first_and_does_not_hold() -> None:
 def test_equipment_never_told_of_has_no_intervals() -> None:
     assert brush(fix(0, brush=None), fix(10, brush=None)) == []
     assert brush(fix(0)) == []
-    assert equipment_intervals("u1", ReportColumns.empty(), RULES) == ()
+    assert Intervals("u1", RULES).take(ReportColumns.empty()) == []
 
 
 @given(
@@ -138,7 +138,7 @@ def test_intervals_cover_the_day_without_overlap(told: dict[tuple[int, Kind], bo
         fix(second, brush=state) if kind is Kind.FIX else status(second, brush=state)
         for (second, kind), state in sorted(told.items())
     ]
-    found: tuple[EquipmentInterval, ...] = equipment_intervals("u1", ReportColumns.of(reports), RULES)
+    found = Intervals("u1", RULES).take(ReportColumns.of(reports))
     for one, after in pairwise(found):
         assert one.to_us == after.from_us
         assert one.state != after.state
