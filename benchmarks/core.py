@@ -24,7 +24,7 @@ from swept.kernel_cache import use_own_cache
 
 use_own_cache()
 
-from processing.batch import settle
+from processing.batch import compare, settle
 from processing.decode import Directory, decode
 from processing.pipeline import Core
 from processing.read import BatchReader
@@ -38,7 +38,6 @@ from swept.settings import configs_folder
 
 #: So many records a worker takes in one batch.
 RECORDS = 2_000
-NOTHING = np.array([], dtype=np.int64)
 
 
 def messages(deliveries: Sequence[Delivery], size: int) -> list[Envelope]:
@@ -66,7 +65,7 @@ def stages_of(title: str, sent: Sequence[Envelope], directory: Directory) -> dic
     reader = BatchReader(directory)
     batches = [sent[first : first + RECORDS] for first in range(0, len(sent), RECORDS)]
     read = [reader.read(batch).batch for batch in batches]
-    accepted = [settle(batch, {}, NOTHING).accepted for batch in read]
+    accepted = [settle(batch, compare(batch), {}).accepted for batch in read]
     places = np.stack([np.zeros(RECORDS, dtype=np.int64), np.arange(RECORDS)], axis=1)
     columns = [fixes.columns_of(batch, places) for batch in accepted]
     return {
@@ -74,7 +73,7 @@ def stages_of(title: str, sent: Sequence[Envelope], directory: Directory) -> dic
             decode(one.mqtt_topic, one.payload, one.received_us, directory) for one in sent
         ],
         f"{title}read as columns": lambda: [reader.read(batch) for batch in batches],
-        f"{title}settle identities": lambda: [settle(batch, {}, NOTHING) for batch in read],
+        f"{title}settle identities": lambda: [settle(batch, compare(batch), {}) for batch in read],
         f"{title}cut by unit": lambda: [dict(batch.by_unit()) for batch in accepted],
         f"{title}columns of the store": lambda: [fixes.columns_of(batch, places) for batch in accepted],
         f"{title}encode for COPY": lambda: [
@@ -95,7 +94,7 @@ def main() -> None:
     for size in (1, 50):
         stages |= stages_of(f"messages of {size}: ", messages(run.deliveries, size), Directory.of(district))
     reports = BatchReader(Directory.of(district)).read(messages(run.deliveries, 50)).batch
-    accepted = settle(reports, {}, NOTHING).accepted
+    accepted = settle(reports, compare(reports), {}).accepted
     whole = dict(accepted.by_unit())
     passes = [
         one

@@ -21,7 +21,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from benchmarks.store import Year
-from processing.batch import Batch, settle
+from processing.batch import Batch, compare, settle
 from processing.decode import Directory
 from processing.read import BatchReader
 from storage import fixes, timescale
@@ -38,7 +38,8 @@ def reports(year: Year, reader: BatchReader, day: int) -> tuple[Batch, NDArray[n
     """What the units send on a day, each report once, and the places of its messages in the log."""
     sent = [Envelope(d.unit_id, d.mqtt_topic, d.payload, d.deliver_at_us) for d in year.deliveries(day)]
     offsets = day * 100_000 + np.arange(len(sent))
-    settled = settle(reader.read(sent).batch, {}, np.array([], dtype=np.int64))
+    read = reader.read(sent).batch
+    settled = settle(read, compare(read), {})
     return settled.accepted, np.column_stack([np.zeros(len(sent), dtype=np.int64), offsets])
 
 

@@ -1,6 +1,6 @@
 """Reports of many units as columns, and their identities settled by sorting.
 
-It says what order.py says of the same reports, at a fraction of the cost: only those whose identity something else has
+It says what order.py says of the same reports, at a fraction of the cost: only those whose identity has another content
 too are settled there, as values.
 """
 
@@ -134,11 +134,37 @@ class Batch:
 _rest_of = attrgetter(*(field.name for field in fields(Batch)[3:]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Committed:
+    """Reports that were there before under the identities of some `rows` of a batch.
+
+    `extra` says whether they have any, as it isn't compared here.
+    """
+
+    rows: NDArray[np.int64]
+    reports: ReportColumns
+    satellites: NDArray[np.float64]
+    extra: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """A batch beside what was there before: its rows by (unit, fix_time, kind), and of each whether it is `there`.
+
+    `first` is the first row of each identity; `contested` are those whose identity has two contents.
+    """
+
+    order: NDArray[np.int64]
+    first: NDArray[np.bool_]
+    there: NDArray[np.bool_]
+    contested: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What a batch changes: `accepted` are sorted by (unit, fix_time, kind); the rest is as in `order.Resolved`.
 
-    `contested` are the reports that weren't alone with their identity, with their rows in the batch.
+    `contested` are the reports that `order.resolve` saw, with their rows in the batch.
     """
 
     accepted: Batch
@@ -148,29 +174,61 @@ class Settled:
     contested: tuple[tuple[Report, int], ...]
 
 
-def settle(batch: Batch, known: Mapping[Identity, Report], asked: NDArray[np.int64]) -> Settled:
-    """As `order.resolve`; `known` are the reports there were under the identities of the rows `asked`."""
-    rows = batch.reports
+def compare(batch: Batch, before: Committed | None = None) -> Compared:
+    """Find the reports that share an identity, in the batch or with what was there before, and those that differ."""
+    rows, size = batch.reports, len(batch)
     order = np.lexsort((rows.kind, rows.fix_time_us, batch.unit))
-    same = np.zeros(len(batch) + 1, dtype=bool)
-    same[1:-1] = np.diff(batch.unit[order]) == 0
-    for column in (rows.fix_time_us, rows.kind):
-        same[1:-1] &= np.diff(column[order]) == 0
-    shared = np.zeros(len(batch), dtype=bool)
-    shared[order] = same[1:] | same[:-1]
-    if known:
-        shared[asked] |= [one in known for one in batch.identities(asked)]
-    contested = [(batch.report(row), row) for row in np.flatnonzero(shared).tolist()]
+    again = np.zeros(size, dtype=bool)
+    again[1:] = True
+    for column in (batch.unit, rows.fix_time_us, rows.kind):
+        again[1:] &= np.diff(column[order]) == 0
+    there, differs = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    (second,) = np.nonzero(again)
+    one, other = batch.take(order[second]), batch.take(order[second - 1])
+    alike = _alike(one.reports, other.reports, one.satellites, other.satellites)
+    differs[order[second]] = ~(alike & (one.extra == other.extra))
+    if before is not None:
+        mine = batch.take(before.rows)
+        alike = _alike(mine.reports, before.reports, mine.satellites, before.satellites)
+        there[before.rows] = True
+        differs[before.rows] |= ~alike | before.extra | (mine.extra != None)  # noqa: E711 - an array
+    identity = np.cumsum(~again) - 1
+    contested, first = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    contested[order] = np.bincount(identity, differs[order]).astype(bool)[identity]
+    first[order] = ~again
+    return Compared(order, first, there, contested)
+
+
+def settle(batch: Batch, compared: Compared, known: Mapping[Identity, Report]) -> Settled:
+    """As `order.resolve`; `known` are the reports there were before under the identities that are contested."""
+    contested = [(batch.report(row), row) for row in np.flatnonzero(compared.contested).tolist()]
     resolved = resolve(known, (report for report, _ in contested))
-    accepted = ~shared
+    accepted = compared.first & ~compared.there & ~compared.contested
+    duplicates = len(batch) - len(contested) - int(accepted.sum()) + resolved.duplicates
     accepted[[contested[number][1] for number in resolved.accepted_at]] = True
     return Settled(
-        batch.take(order[accepted[order]]),
+        batch.take(compared.order[accepted[compared.order]]),
         resolved.replaced,
         resolved.conflicts,
-        resolved.duplicates,
+        duplicates,
         tuple(contested),
     )
+
+
+def _alike(one: ReportColumns, other: ReportColumns, *satellites: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether reports of one identity have the same content (`Report.canonical`), `extra` apart."""
+    same = _equal(*satellites)
+    for name in ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m"):
+        same &= _equal(getattr(one, name), getattr(other, name))
+    for number in range(len(LEVELS)):
+        same &= _equal(one.levels[:, number], other.levels[:, number])
+    for number in range(len(EQUIPMENT)):
+        same &= one.equipment[:, number] == other.equipment[:, number]
+    return same
+
+
+def _equal(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def integers(values: Sequence[int]) -> NDArray[np.int64]:

@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
+from processing.batch import Batch, Committed
 from processing.fix import DECIMALS, EQUIPMENT, LEVELS, Kind, Report, ReportColumns
 from processing.sweep import Pass, Piece
 from storage.columns import copy_columns
@@ -23,10 +25,14 @@ Identity = tuple[str, Kind, int]
 _REPORT_FIELDS = tuple(field.name for field in fields(Report))
 _NUMBERS = ("lon", "lat", "speed_kmh", "heading_deg", "accuracy_m", *LEVELS)
 _UNTOLD = -(2**31)
+_CONTENT = ", ".join(
+    (
+        *(f"coalesce({SCALED[name]}::int4, {_UNTOLD})" for name in _NUMBERS),
+        *(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT),
+    )
+)
 _REPORTS = f"""
-    SELECT number, fix_time_us, kind,
-           {", ".join(f"coalesce({SCALED[name]}::int4, {_UNTOLD})" for name in _NUMBERS)},
-           {", ".join(f"coalesce({name}::int, -1)::int2" for name in EQUIPMENT)}
+    SELECT number, fix_time_us, kind, {_CONTENT}
     FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
         WITH ORDINALITY AS wanted (unit_id, from_us, to_us, number)
     JOIN fix ON fix.unit_id = wanted.unit_id AND fix_time_us >= from_us AND fix_time_us < to_us
@@ -39,6 +45,13 @@ _REPORT_TYPES = {
     **dict.fromkeys(_NUMBERS, "int4"),
     **dict.fromkeys(EQUIPMENT, "int2"),
 }
+_COMMITTED = f"""
+    SELECT number, fix_time_us, kind, {_CONTENT}, coalesce(satellites, -1::int2), (extra IS NOT NULL)::int::int2
+    FROM unnest(%s::text[], %s::smallint[], %s::bigint[])
+        WITH ORDINALITY AS wanted (unit_id, kind, fix_time_us, number)
+    JOIN fix USING (unit_id, kind, fix_time_us)
+    ORDER BY number
+"""  # noqa: S608 - the names are our own
 
 
 def _field(name: str) -> str:
@@ -67,21 +80,37 @@ def reports(connection: Connection[Any], windows: Sequence[Window]) -> list[Repo
     if not windows:
         return []
     columns = copy_columns(connection, _REPORTS, _lists(windows), _REPORT_TYPES)
+    numbers, found = columns.pop("number"), _report_columns(columns)
+    bounds = np.searchsorted(numbers, np.arange(1, len(windows) + 2)).tolist()
+    return [found.take(slice(low, high)) for low, high in pairwise(bounds)]
+
+
+def _report_columns(columns: dict[str, NDArray[Any]]) -> ReportColumns:
+    """Columns of `_CONTENT` and the identity as reports have them."""
     equipment = [columns.pop(name).astype(np.int8) for name in EQUIPMENT]
     columns["kind"] = columns["kind"].astype(np.int8)
     for name in _NUMBERS:
         whole = columns[name]
         columns[name] = np.where(whole == _UNTOLD, np.nan, whole / 10.0 ** DECIMALS[name])
     levels = np.stack([columns.pop(name) for name in LEVELS], axis=1)
-    numbers = columns.pop("number")
-    found = ReportColumns(**columns, equipment=np.stack(equipment, axis=1), levels=levels)
-    bounds = np.searchsorted(numbers, np.arange(1, len(windows) + 2)).tolist()
-    return [found.take(slice(low, high)) for low, high in pairwise(bounds)]
+    return ReportColumns(**columns, equipment=np.stack(equipment, axis=1), levels=levels)
 
 
 def _lists(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
     """Rows, of which there is one at least, as columns."""
     return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+def committed(connection: Connection[Any], batch: Batch, rows: NDArray[np.int64]) -> Committed | None:
+    """What was committed under the identities of some rows of a batch, to compare it with them."""
+    if not len(rows):
+        return None
+    types = {**_REPORT_TYPES, "satellites": "int2", "extra": "int2"}
+    columns = copy_columns(connection, _COMMITTED, _lists(batch.identities(rows)), types)
+    found, extra = rows[columns.pop("number") - 1], columns.pop("extra") == 1
+    satellites = columns.pop("satellites")
+    told = np.where(satellites < 0, np.nan, satellites)
+    return Committed(found, _report_columns(columns), told, extra)
 
 
 def existing(

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from psycopg import Connection, IsolationLevel
 
-from processing.batch import Batch, Settled, settle
+from processing.batch import Batch, Settled, compare, settle
 from processing.decode import Directory, originals
 from processing.district import District
 from processing.fix import Reason, Rejection, Report, ReportColumns
@@ -362,9 +362,11 @@ class Worker:
         if not len(batch.reports):
             return {}, {}
         last_us = reader.last_fix_us(connection, batch.reports.units())
-        asked = batch.reports.known_until(last_us)
-        known, places = reader.existing(connection, batch.reports.identities(asked))
-        settled = settle(batch.reports, known, asked)
+        reports = batch.reports
+        compared = compare(reports, reader.committed(connection, reports, reports.known_until(last_us)))
+        rivals = np.flatnonzero(compared.contested & compared.there)
+        known, places = reader.existing(connection, reports.identities(rivals))
+        settled = settle(reports, compared, known)
         records = np.array([(record.partition, record.offset) for record in batch.sent], dtype=np.int64)
         writer.reports(connection, self._log.log_id, settled.accepted, records, settled.replaced)
         if settled.conflicts:

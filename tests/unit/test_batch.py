@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.batch import Batch, Settled, settle
+from processing.batch import Batch, Committed, Settled, compare, settle
 from processing.datum import DATUMS
 from processing.decode import PAYLOAD_BYTES_MAX, REPORTS_MAX, Directory, decode
 from processing.district import Unit, UnitProfile
@@ -144,8 +144,24 @@ def by_columns(batch: Batch, before: dict[Identity, Report]) -> Settled:
     for unit_id, _, moment_us in before:
         last_us[unit_id] = max(moment_us, last_us.get(unit_id, moment_us))
     asked = batch.known_until(last_us)
-    known = {key: before[key] for key in batch.identities(asked) if key in before}
-    return settle(batch, known, asked)
+    twins = [
+        (row, before[key])
+        for row, key in zip(asked.tolist(), batch.identities(asked), strict=True)
+        if key in before
+    ]
+    compared = compare(batch, committed(twins))
+    rivals = batch.identities(np.flatnonzero(compared.contested & compared.there))
+    return settle(batch, compared, {key: before[key] for key in rivals})
+
+
+def committed(twins: list[tuple[int, Report]]) -> Committed | None:
+    """As the store gives it."""
+    if not twins:
+        return None
+    units = tuple(sorted({report.unit_id for _, report in twins}))
+    columns = Batch.of(units, [(report, 0, 0) for _, report in twins])
+    told = np.array([report.extra is not None for _, report in twins])
+    return Committed(np.array([row for row, _ in twins]), columns.reports, columns.satellites, told)
 
 
 @settings(max_examples=300, deadline=None)
