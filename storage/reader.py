@@ -47,11 +47,13 @@ _REPORT_TYPES = {
 }
 _COMMITTED = f"""
     SELECT number, fix_time_us, kind, {_CONTENT}, coalesce(satellites, -1::int2), (extra IS NOT NULL)::int::int2
-    FROM unnest(%s::text[], %s::smallint[], %s::bigint[])
-        WITH ORDINALITY AS wanted (unit_id, kind, fix_time_us, number)
-    JOIN fix USING (unit_id, kind, fix_time_us)
-    ORDER BY number
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
+        WITH ORDINALITY AS wanted (unit_id, from_us, to_us, number)
+    JOIN fix ON fix.unit_id = wanted.unit_id AND fix_time_us >= from_us AND fix_time_us < to_us
 """  # noqa: S608 - the names are our own
+#: Instants no further apart are asked for as one window: a range costs less than an identity each, and a unit
+#: that reports each second has so many reports in it at most.
+_NEAR_US = 30_000_000
 
 
 def _field(name: str) -> str:
@@ -105,12 +107,35 @@ def committed(connection: Connection[Any], batch: Batch, rows: NDArray[np.int64]
     """What was committed under the identities of some rows of a batch, to compare it with them."""
     if not len(rows):
         return None
+    unit, moment_us = batch.unit[rows], batch.reports.fix_time_us[rows]
+    order = np.lexsort((moment_us, unit))
+    unit, moment_us, rows = unit[order], moment_us[order], rows[order]
+    begins = np.flatnonzero((np.diff(unit, prepend=-1) != 0) | (np.diff(moment_us, prepend=0) > _NEAR_US))
+    ends = np.append(begins[1:], len(rows)) - 1
+    units = [batch.unit_ids[number] for number in unit[begins].tolist()]
+    windows = units, moment_us[begins].tolist(), (moment_us[ends] + 1).tolist()
     types = {**_REPORT_TYPES, "satellites": "int2", "extra": "int2"}
-    columns = copy_columns(connection, _COMMITTED, _lists(batch.identities(rows)), types)
-    found, extra = rows[columns.pop("number") - 1], columns.pop("extra") == 1
-    satellites = columns.pop("satellites")
+    columns = copy_columns(connection, _COMMITTED, windows, types)
+    number, satellites, extra = (columns.pop(name) for name in ("number", "satellites", "extra"))
+    found = _report_columns(columns)
+    wanted = np.repeat(np.arange(len(begins)) + 1, ends - begins + 1), moment_us, batch.reports.kind[rows]
+    at = _places(wanted, (number, found.fix_time_us, found.kind))
+    there = at >= 0
+    at = at[there]
     told = np.where(satellites < 0, np.nan, satellites)
-    return Committed(found, _report_columns(columns), told, extra)
+    return Committed(rows[there], found.take(at), told[at], extra[at] == 1)
+
+
+def _places(wanted: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Where each wanted row, by all of its columns, is among those found, which differ; -1 where it isn't."""
+    columns = [np.concatenate(pair) for pair in zip(found, wanted, strict=True)]
+    order = np.lexsort(columns)
+    new = np.any([np.diff(column[order], prepend=-1) != 0 for column in columns], axis=0)
+    same = np.empty(len(order), dtype=np.int64)
+    same[order] = np.cumsum(new)
+    place = np.full(len(order) + 1, -1)
+    place[same[: len(found[0])]] = np.arange(len(found[0]))
+    return place[same[len(found[0]) :]]
 
 
 def existing(

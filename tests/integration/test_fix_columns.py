@@ -154,3 +154,44 @@ def test_fixes_of_the_release_before_are_converted(empty_store_url: str) -> None
     status = Report("u", Kind.EQUIPMENT, 5, 8, brush=False)
     assert [repr(found[key]) for key in wanted] == [repr(fix), repr(status)]
     assert [places[key] for key in wanted] == [Place("l", 3, 9, 1), Place("m", 2, 8, 0)]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_property_what_was_committed_is_found_for_each_row_that_asks(
+    connection: psycopg.Connection, data: st.DataObject
+) -> None:
+    """Near and far instants, rows that ask twice, and committed ones between those that are asked for."""
+    some = st.builds(
+        Report,
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(Kind),
+        st.sampled_from([MOMENT_US + n * 10_000_000 for n in (0, 1, 2, 3, 9, 900)]),
+        st.just(0),
+        satellites=st.sampled_from([None, 0, 14]),
+        brush=st.sampled_from([None, True]),
+        extra=st.sampled_from([None, "{}"]),
+    )
+    before = {identity(one): one for one in data.draw(st.lists(some, max_size=12))}
+    asked = data.draw(st.lists(some, max_size=12))
+    batch = Batch.of(("a", "b"), [(one, number, 0) for number, one in enumerate(asked)])
+    rows = np.array(
+        data.draw(st.lists(st.integers(0, len(asked) - 1), unique=True)) if asked else [], dtype=int
+    )
+    with connection.transaction(force_rollback=True):
+        write(connection, list(before.values()))
+        found = reader.committed(connection, batch, rows)
+    expected = {row: before[key] for row in rows.tolist() if (key := identity(asked[row])) in before}
+    if found is None:
+        assert len(rows) == 0
+        return
+    told = dict(zip(found.rows.tolist(), range(len(found.rows)), strict=True))
+    assert told.keys() == expected.keys()
+    columns = ReportColumns.of(expected[row] for row in found.rows.tolist())
+    for name in (*COLUMNS, "levels"):
+        np.testing.assert_array_equal(getattr(found.reports, name), getattr(columns, name))
+    for row, place in told.items():
+        assert found.extra[place] == (expected[row].extra is not None)
+        np.testing.assert_equal(
+            found.satellites[place], np.nan if expected[row].satellites is None else expected[row].satellites
+        )
