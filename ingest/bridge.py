@@ -304,14 +304,22 @@ class Bridge:
                 result = call()
             except (LogUnavailable, LogFull, LogRefused) as error:
                 self._stats.failed_appends += 1
+                self._stats.log_full = isinstance(error, LogFull)
                 if delay_s == BACKOFF_S_MIN:
                     self._report(
-                        f"ingest: {error}; nothing is acknowledged until the log has it; trying again"
+                        f"ingest: {error}; nothing is acknowledged until the log has it; {_what_to_do(error)}"
                     )
             else:
+                self._stats.log_full = False
                 if delay_s != BACKOFF_S_MIN:
                     self._report("ingest: the log takes messages again")
                 return (result,)
             if self._stopping.wait(delay_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
                 return None
             delay_s = min(2 * delay_s, BACKOFF_S_MAX)
+
+
+def _what_to_do(error: Exception) -> str:
+    if isinstance(error, LogFull):
+        return "see why swept process stands still, start more workers, or raise SWEPT_LOG_BYTES_MAX"
+    return "trying again"

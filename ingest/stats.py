@@ -25,16 +25,36 @@ class Stats:
     bad_topics: int = 0
     bad_clocks: int = 0
     connections: int = 0
+    log_full: bool = False
     started_s: float = field(default_factory=time.monotonic)
     _latencies: dict[int, int] = field(default_factory=dict)
+    _latencies_s: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def latencies(self, arrived_s: list[float], now_s: float) -> None:
         """Count messages that arrived at these moments and are acknowledged now (monotonic seconds)."""
         with self._lock:
+            self._latencies_s += now_s * len(arrived_s) - sum(arrived_s)
             for moment_s in arrived_s:
                 bucket = math.floor(BUCKETS_PER_DECADE * math.log10(max(now_s - moment_s, 1e-6)))
                 self._latencies[bucket] = self._latencies.get(bucket, 0) + 1
+
+    def histogram(self) -> tuple[list[tuple[str, float]], float]:
+        """How many messages took at most so many seconds to their acknowledgement, and the sum of seconds.
+
+        Five bounds a decade, from 1 ms to 100 s, as text; all bounds are edges of our buckets.
+        """
+        with self._lock:
+            counts, total_s = sorted(self._latencies.items()), self._latencies_s
+        edges = range(-3 * BUCKETS_PER_DECADE, 2 * BUCKETS_PER_DECADE + 1, BUCKETS_PER_DECADE // 5)
+        told = [
+            (
+                f"{10 ** (edge / BUCKETS_PER_DECADE):.4g}",
+                float(sum(n for bucket, n in counts if bucket < edge)),
+            )
+            for edge in edges
+        ]
+        return [*told, ("+Inf", float(sum(n for _, n in counts)))], total_s
 
     def quantile_ms(self, share: float) -> float:
         """Milliseconds from arrival to acknowledgement that this share of messages didn't exceed."""

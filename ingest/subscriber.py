@@ -179,11 +179,7 @@ class Subscriber:
         client.on_disconnect = self._on_disconnect
         # With this callback set, paho leaves all writing to our loop.
         client.on_socket_register_write = lambda *_: None
-        where = urlsplit(self.session.url)
-        if where.username is not None:
-            client.username_pw_set(unquote(where.username), unquote(where.password or ""))
-        if where.scheme == "mqtts":
-            client.tls_set()
+        introduce(client, self.session.url)
         return client
 
     def _run(self) -> None:
@@ -204,18 +200,18 @@ class Subscriber:
                 self._delay_s = min(2 * self._delay_s, BACKOFF_S_MAX)
 
     def _where(self) -> str:
-        where = urlsplit(self.session.url)
-        return f"{where.hostname}:{where.port or (8883 if where.scheme == 'mqtts' else 1883)}"
+        host, port = address(self.session.url)
+        return f"{host}:{port}"
 
     def _connect(self) -> None:
-        where = urlsplit(self.session.url)
+        host, port = address(self.session.url)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
         properties.ReceiveMaximum = self.session.receive_maximum
         self._connection += 1
         self._client.connect(
-            where.hostname or "127.0.0.1",
-            where.port or (8883 if where.scheme == "mqtts" else 1883),
+            host,
+            port,
             keepalive=KEEPALIVE_S,
             clean_start=False,
             properties=properties,
@@ -333,6 +329,21 @@ class Subscriber:
             self._held_bytes += _size(arrival)
             self._inbox.append(arrival)
             self._arrived.notify()
+
+
+def introduce(client: mqtt.Client, url: str) -> None:
+    """Give a client the user, the password and the TLS that a broker's URL asks for."""
+    where = urlsplit(url)
+    if where.username is not None:
+        client.username_pw_set(unquote(where.username), unquote(where.password or ""))
+    if where.scheme == "mqtts":
+        client.tls_set()
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a broker's URL."""
+    where = urlsplit(url)
+    return where.hostname or "127.0.0.1", where.port or (8883 if where.scheme == "mqtts" else 1883)
 
 
 def _size(arrival: Arrival) -> int:

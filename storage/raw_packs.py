@@ -37,12 +37,16 @@ class PackDamaged(Exception):  # noqa: N818 - it is what happened to it
 
 
 class Unpacked(NamedTuple):
-    """What of a partition's log may be packed: committed and chained, and up to where its days are closed."""
+    """What of a partition's log may be packed: committed and chained, and up to where its days are closed.
+
+    `held_bytes` is the payload that a table log holds of the partition; of another log it isn't told.
+    """
 
     partition: int
     first_offset: int
     next_offset: int
     closed_offset: int
+    held_bytes: int = 0
 
 
 class _Columns(msgspec.Struct, forbid_unknown_fields=True):
@@ -122,7 +126,8 @@ def unpacked(connection: Connection[Any], log_id: str, partitions: Collection[in
                       SELECT max(next_offset) FROM chain_head AS h
                       WHERE h.log_id = c.log_id AND h.partition = c.partition), 0))),
                   coalesce((SELECT max(next_offset) FROM day_head AS d
-                            WHERE d.log_id = c.log_id AND d.partition = c.partition), 0)
+                            WHERE d.log_id = c.log_id AND d.partition = c.partition), 0),
+                  p.bytes
            FROM log JOIN checkpoint AS c USING (log_id) JOIN log_partition AS p USING (partition)
            WHERE log_id = %s AND p.partition = ANY(%s) ORDER BY p.partition""",
         (log_id, sorted(partitions)),

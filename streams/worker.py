@@ -151,6 +151,11 @@ class Worker:
             total += count
         return total
 
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that it processes now."""
+        return self._checkpoint.partitions
+
     def pack(self) -> int:
         """Pack original records that are done with, some at a time; gives how many these were."""
         try:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swept.errors import UserError
+from swept.metrics import LOOPBACK, MetricsHost, MetricsPort
 
 if TYPE_CHECKING:
     from ingest.bridge import Bridge
+    from ingest.subscriber import Session
     from streams.log import Log
     from swept.settings import Settings
     from swept.wiring import Services
@@ -64,14 +66,18 @@ def ingest(
     stats: Annotated[
         float, typer.Option(min=0.0, help="Print a line of statistics every so many seconds; 0: never.")
     ] = 60.0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
 ) -> None:
     """Take what devices publish into the log, and acknowledge it once it is durable.
 
     Subscribes to swept/v1/DISTRICT/UNIT/fix, equipment and online with a persistent MQTT 5 session at
     QoS 1. A message is acknowledged to the broker, and its seq to the device on .../ack, only after the log
-    has it on disk. While the log is away nothing is acknowledged and nothing is lost: the broker holds it.
+    has it on disk. While the log is away, or holds as much as it may (SWEPT_LOG_BYTES_MAX), nothing is
+    acknowledged and nothing is lost: the broker holds it, as long as its own bound lets it.
     Ctrl-C or SIGTERM finishes what is in hand; the session stays, so a restart goes on where this ended.
     """
+    from ingest.bridge import session
     from swept.settings import read_settings
     from swept.wiring import services
 
@@ -83,11 +89,12 @@ def ingest(
     if group is not None and client_id is None:
         raise UserError("--group needs a --client-id for each member; two sessions of one id end each other.")
     with _stop_signals() as stopping, services(settings, store=False) as where:
-        opened = _open_log(where, stopping)
+        opened = _open_log(where, stopping, settings.log_bytes_max)
         if opened is None:
             return
         with contextlib.closing(opened):
-            _run(opened, where.mqtt_url, district_id, name, group, receive_maximum, stats, stopping)
+            wanted = session(where.mqtt_url, district_id, name, group, receive_maximum)
+            _run(opened, wanted, district_id, stats, (metrics_host, metrics_port), stopping)
 
 
 def _check_name(option: str, value: str | None) -> None:
@@ -133,7 +140,7 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _open_log(where: Services, stopping: threading.Event) -> Log | None:
+def _open_log(where: Services, stopping: threading.Event, bytes_max: int) -> Log | None:
     """The log, a table's made; waits for a server that isn't up yet. None when told to stop."""
     from streams.log import LogUnavailable
     from swept.wiring import apply_migrations, connect, open_log
@@ -144,7 +151,7 @@ def _open_log(where: Services, stopping: threading.Event) -> Log | None:
             if where.log_url is None:
                 with connect(where.store_url) as connection:
                     apply_migrations(connection)
-            return open_log(where)
+            return open_log(where, bytes_max=bytes_max)
         except (LogUnavailable, UserError) as error:
             if isinstance(error, UserError) and "can't be reached" not in str(error):
                 raise
@@ -157,32 +164,36 @@ def _open_log(where: Services, stopping: threading.Event) -> Log | None:
 
 def _run(
     log: Log,
-    mqtt_url: str,
+    wanted: Session,
     district_id: str,
-    client_id: str,
-    group: str | None,
-    receive_maximum: int,
     stats_s: float,
+    metrics: tuple[str, int | None],
     stopping: threading.Event,
 ) -> None:
-    from ingest.bridge import Bridge, session
+    from ingest.bridge import Bridge
+    from ingest.queue import BrokerQueue
     from ingest.stats import Stats
     from ingest.subscriber import Subscriber
+    from swept.collectors import IngestCollector
+    from swept.metrics import exported
 
     stats = Stats()
 
     def report(line: str) -> None:
         print(line, flush=True)
 
-    wanted = session(mqtt_url, district_id, client_id, group, receive_maximum)
+    queue = BrokerQueue(report)
     subscriber = Subscriber(wanted, stats, report)
     bridge = Bridge(district_id, subscriber, log, stats, report)
-    subscriber.start()
-    try:
-        _supervise(bridge, stats_s, stopping, lambda: report(stats.line(subscriber.waiting)))
-    finally:
-        subscriber.stop()
-        report(stats.line(subscriber.waiting))
+    with exported("ingest", *metrics, IngestCollector(stats, subscriber, queue)):
+        subscriber.start()
+        queue.watch(wanted.url)
+        try:
+            _supervise(bridge, stats_s, stopping, lambda: report(stats.line(subscriber.waiting)))
+        finally:
+            subscriber.stop()
+            queue.stop()
+            report(stats.line(subscriber.waiting))
 
 
 def _supervise(bridge: Bridge, stats_s: float, stopping: threading.Event, say: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swept.errors import UserError
+from swept.metrics import LOOPBACK, MetricsHost, MetricsPort
 from swept.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def process(
     stats: Annotated[
         float, typer.Option(min=0.0, help="Print a line of statistics every so many seconds; 0: never.")
     ] = 60.0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
 ) -> None:
     """Turn the log's records into passes and cleaning frequencies in the store.
 
@@ -46,13 +49,15 @@ def process(
     from streams.cores import Cores, Dated
     from streams.log import LogTrimmed
     from streams.worker import Bounds, Worker
+    from swept.collectors import Steps, StoreCollector, WorkerCollector
     from swept.digests import Digests
     from swept.kernels import warm
+    from swept.metrics import exported
     from swept.progress import progress
     from swept.settings import read_settings
     from swept.signing_key import signer
     from swept.versions import rule_version
-    from swept.wiring import apply_migrations, connect, reachable_log, services
+    from swept.wiring import apply_migrations, connect, open_log, reachable_log, services
 
     settings = read_settings()
     key = signer(settings)
@@ -70,8 +75,15 @@ def process(
         rules = rule_version(district.rules)
         dated = Dated(core, Versions(rules, district.map_version), version)
         bounds = Bounds(silent_s_max=SILENT_S_MAX)
-        worker = Worker(where.store_url, log, core, rules, cores=Cores(dated, rule_version), bounds=bounds)
+        steps, cores = Steps(), Cores(dated, rule_version)
+        worker = Worker(where.store_url, log, core, rules, cores=cores, bounds=bounds, on_step=steps.note)
         stack.callback(worker.close)
+        store = stack.enter_context(
+            contextlib.closing(StoreCollector(where.store_url, lambda: open_log(where)))
+        )
+        stack.enter_context(
+            exported("process", metrics_host, metrics_port, steps, WorkerCollector(worker), store)
+        )
         digests = Digests(where.store_url, where.mqtt_url, district, (log.log_id, log.partitions), key, _say)
         stack.enter_context(digests.running())
         _say(f"process: days are signed with key {key.public_key.hex()}")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from swept.errors import UserError
+from swept.metrics import LOOPBACK, MetricsHost, MetricsPort
 
 
 def serve(
@@ -16,6 +17,8 @@ def serve(
         str, typer.Option(help="Address to listen on; others than 127.0.0.1 let other machines in.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")] = 8000,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
 ) -> None:
     """Answer questions about streets, frequencies, units and their equipment as JSON.
 
@@ -25,9 +28,11 @@ def serve(
     from api.app import create_app
     from api.server import bind, server
     from processing.pipeline import Core
+    from swept.collectors import StoreCollector
+    from swept.metrics import exported
     from swept.process import current_district, stopped
     from swept.settings import read_settings
-    from swept.wiring import apply_migrations, connect, reachable_log, services
+    from swept.wiring import apply_migrations, connect, open_log, reachable_log, services
 
     try:
         listening = bind(host, port)
@@ -41,7 +46,12 @@ def serve(
         with connect(where.store_url) as connection:
             apply_migrations(connection)
             district = current_district(connection, read_settings())
-        with contextlib.closing(reachable_log(where)) as log:
+        store = StoreCollector(where.store_url, lambda: open_log(where))
+        with (
+            contextlib.closing(reachable_log(where)) as log,
+            contextlib.closing(store),
+            exported("serve", metrics_host, metrics_port, store),
+        ):
             one_at_a_time = threading.Lock()
 
             def log_ends() -> tuple[str, dict[int, int]]:

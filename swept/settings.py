@@ -38,6 +38,11 @@ class Settings(BaseModel):
     raw_keep_days: int = Field(
         default=730, ge=60, description="days after which swept maintain drops fixes and original records"
     )
+    log_bytes_max: int = Field(
+        default=10 << 30,
+        ge=1 << 28,
+        description="bytes that the log may hold; when it is full swept ingest acknowledges nothing more",
+    )
     kubicka_dir: Path | None = Field(default=None, description="a recording that only tests use")
 
     @field_validator("home", "district", "signing_key")

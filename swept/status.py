@@ -62,6 +62,7 @@ def _state(
     from zoneinfo import ZoneInfo
 
     from processing.service_day import from_us
+    from storage.backlog import waiting
     from storage.queries.dead_letters import reasons
     from storage.queries.status import newest_received_us, totals
     from storage.queries.units import units_now
@@ -77,12 +78,15 @@ def _state(
     with contextlib.closing(reachable_log(where)) as log:
         kept = sum(log.ends().values()) - sum(log.firsts().values())
         lags = lag(connection, log)
+        late = waiting(connection, log.log_id).records
     yield (
         "log",
         f"{kept:,} records, in {'a table of the store' if log.in_store else shown(where.log_url or '')}",
     )
     behind = ", ".join(f"{lag:,} in partition {partition}" for partition, lag in lags.items() if lag)
     yield "lag", f"{sum(lags.values()):,} records ({behind})" if behind else "none"
+    if late:
+        yield "backlog", f"{late:,} records that came late wait for their share"
     yield from _store(connection)
     held = totals(connection)
     about = f"about {held.fixes:,} fixes, {held.passes:,} passes, {held.street_days:,} street-days"

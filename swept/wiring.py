@@ -169,17 +169,20 @@ def apply_migrations(connection: psycopg.Connection[Any]) -> list[str]:
     return applied
 
 
-def open_log(where: Services, group: str | None = None) -> Log:
-    """The log that the URLs name, a table in the store or Kafka; there as a member of a group, if one is named."""
+def open_log(where: Services, group: str | None = None, bytes_max: int | None = None) -> Log:
+    """The log that the URLs name, a table in the store or Kafka; there as a member of a group, if one is named.
+
+    Who appends says how many bytes it may hold.
+    """
     if where.log_url is None:
         from streams.table_log import TableLog
 
-        return TableLog(where.store_url)
+        return TableLog(where.store_url, bytes_max=bytes_max)
     from streams.kafka_log import KafkaLog
     from streams.kafka_topics import TopicsWrong
 
     try:
-        return KafkaLog(where.log_url, group)
+        return KafkaLog(where.log_url, group, bytes_max=bytes_max)
     except TopicsWrong as wrong:
         raise UserError(f"Kafka isn't ready: {wrong}; run swept migrate.") from None
 

@@ -17,6 +17,8 @@ class Position:
     log_id: str
     partition: int
     next_offset: int
+    received_us: int
+    """When the newest record before it was received, by the district's clock; 0: there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Totals:
 
 def positions(connection: Connection[Any]) -> list[Position]:
     """The committed position of every partition."""
-    rows = connection.execute("SELECT log_id, partition, next_offset FROM checkpoint ORDER BY 1, 2")
+    rows = connection.execute(
+        "SELECT log_id, partition, next_offset, coalesce(received_us, 0) FROM checkpoint ORDER BY 1, 2"
+    )
     return [Position(*row) for row in rows]
 
 
@@ -49,6 +53,12 @@ def newest_received_us(connection: Connection[Any], unit_ids: list[str]) -> int 
 def heard_us(connection: Connection[Any]) -> int:
     """When the newest record that is processed was received, a tick or a report of any unit; 0: none was."""
     row = connection.execute("SELECT swept_now_us()").fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def closed_days(connection: Connection[Any]) -> int:
+    """How many service days are closed."""
+    row = connection.execute("SELECT count(*) FROM closed_day").fetchone()
     return int(row[0]) if row is not None else 0
 
 
