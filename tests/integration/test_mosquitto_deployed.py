@@ -216,7 +216,9 @@ def test_a_device_reads_its_own_acknowledgements_and_the_clock_and_nothing_else(
         assert ingest.may_publish("swept/v1/zhanqian/u2/ack", b'{"seq":7}')
         assert ingest.may_publish("swept/v1/zhanqian/durable", b"{}")
         assert ingest.may_publish("swept/v1/zhanqian/u1/ack", b'{"seq":8}')
-        assert device.has(("swept/v1/zhanqian/u1/ack", b'{"seq":8}'))
+        assert device.has_payload(b'{"seq":8}')
+        # Once for each subscription that fits it.
+        assert set(device.got) == {("swept/v1/zhanqian/u1/ack", b'{"seq":8}')}
 
 
 def test_ingest_and_worker_may_do_their_work_and_no_others(deployed: tuple[Deployed, dict[str, str]]) -> None:
