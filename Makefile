@@ -42,12 +42,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $(STAMP)
 	@echo "$(BIN)/swept is ready"
 
-check: setup ## Lint, format, types, who imports whom, purity of processing/
+check: setup ## Lint, format, types, who imports whom, purity of processing/, compose.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit/test_purity.py
+	$(BIN)/pytest -q tests/unit/test_purity.py tests/unit/test_compose.py
 
 # A file's tests stay together, since they share their servers.
 test: setup ## Run all tests (PYTEST_ARGS='-k name' for some, PYTEST_ARGS='-n 0' one after the other)

@@ -2,7 +2,8 @@
 """Make what compose.yaml needs and no repository may hold: passwords, their hashes for Mosquitto, a certificate.
 
     deploy/make_secrets.py                    .env and deploy/secrets/, where they aren't there yet
-    deploy/make_secrets.py --device ZQ-S01    a password for a device, printed once; Mosquitto reads it on SIGHUP
+    deploy/make_secrets.py --device ZQ-S01    a password for a device, printed once; then
+                                              docker compose kill --signal HUP mosquitto
 
 Needs Python and, for a certificate of its own, openssl. With a certificate of yours, put it there first.
 """
@@ -35,15 +36,10 @@ def set_password(passwords: Path, user: str, password: str) -> None:
     """Replace or add a user's line."""
     lines = passwords.read_text(encoding="utf-8").splitlines() if passwords.exists() else []
     kept = [line for line in lines if not line.startswith(f"{user}:")]
-    write(passwords, "\n".join([*kept, f"{user}:{hashed(password)}"]) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Containers read it as other users; its folder keeps those of the host out."""
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(0o644)
-    draft.replace(path)
+    # In place: a container goes on seeing the file that was mounted, not a new one of the same name.
+    passwords.write_text("\n".join([*kept, f"{user}:{hashed(password)}"]) + "\n", encoding="utf-8")
+    # Containers read it as other users; its folder keeps those of the host out.
+    passwords.chmod(0o644)
 
 
 def make(root: Path) -> None:
