@@ -50,7 +50,9 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root in which make_secrets.py was run."""
     root = tmp_path_factory.mktemp("root")
-    (root / "deploy").mkdir()
+    (root / "deploy/secrets").mkdir(parents=True, mode=0o700)
+    for name in ("tls_certificate", "tls_key"):  # one's own, so that no openssl is needed
+        (root / "deploy/secrets" / name).touch()
     (root / "deploy/.env.example").write_bytes((ROOT / "deploy/.env.example").read_bytes())
     make_secrets(root)
     return root
