@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -154,7 +155,10 @@ def cpu_s(pids: Mapping[str, Callable[[], int | None]]) -> dict[str, float]:
         pid = get()
         if pid is not None:
             own = psutil.Process(pid)
-            times = [own.cpu_times(), *(child.cpu_times() for child in own.children(recursive=True))]
+            times = [own.cpu_times()]
+            for child in own.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):  # its seconds are then among its parent's
+                    times.append(child.cpu_times())
             found[name] = float(sum(sum(one[:4]) for one in times))
     return found
 

@@ -107,7 +107,14 @@ def _cpu_s(thread: int) -> float:
 def _watch_worker(watch: Watch) -> None:
     class Watched(streams.worker.Worker):
         def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the worker's own
-            super().__init__(*args, **named, on_step=watch.step)
+            told = named.pop("on_step", None)
+
+            def on_step(step: str) -> None:
+                watch.step(step)
+                if told is not None:
+                    told(step)
+
+            super().__init__(*args, **named, on_step=on_step)
             watch.worker = self
 
         def step(self) -> int:

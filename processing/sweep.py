@@ -6,6 +6,8 @@ Measures are whole millimetres from the start of the street, instants whole micr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import starmap
+from operator import sub
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +56,17 @@ class Pass:
     @property
     def swept_mm(self) -> int:
         """Length of the swept pieces; a pass never goes back, so they don't overlap."""
-        return sum(abs(piece.to_mm - piece.from_mm) for piece in self.swept)
+        from_mm, to_mm, _, _ = zip(*self.swept, strict=True) if self.swept else ((), (), (), ())
+        return sum(map(abs, map(sub, to_mm, from_mm)))
+
+    @property
+    def swept_until_us(self) -> int | None:
+        """The last moment at which it swept; None where it never did."""
+        if not self.swept:
+            return None
+        _, _, from_us, to_us = zip(*self.swept, strict=True)
+        until_us: int = max(*from_us, *to_us)
+        return until_us
 
 
 @njit(cache=True, nogil=True)
@@ -204,8 +216,9 @@ def runs_of(
     count, runs = _runs(network, legs, numbers, doings, at_m, time_us, pieces, rows)
     swept: list[list[Piece]] = [[] for _ in range(runs)]
     unobserved: list[list[Piece]] = [[] for _ in range(runs)]
-    for number, from_mm, to_mm, from_us, to_us, what in pieces[:count].tolist():
-        (swept if what == SWEPT else unobserved)[number].append(Piece(from_mm, to_mm, from_us, to_us))
+    whose, whats = pieces[:count, 0].tolist(), pieces[:count, 5].tolist()
+    for number, what, piece in zip(whose, whats, starmap(Piece, pieces[:count, 1:5].tolist()), strict=True):
+        (swept if what == SWEPT else unobserved)[number].append(piece)
     found = zip(rows[:runs].tolist(), swept, unobserved, strict=True)
     return [Run(*whole) for row, done, unknown in found for whole in [(*row, tuple(done), tuple(unknown))]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -236,8 +236,8 @@ PASS_COLUMNS = (
 
 def pass_of(row: Sequence[Any]) -> Pass:
     """The pass of a row of `PASS_COLUMNS`."""
-    pieces = tuple(Piece(*piece) for piece in zip(*row[10:14], strict=True))
-    unobserved = tuple(Piece(*piece) for piece in zip(*row[14:18], strict=True))
+    pieces = tuple(starmap(Piece, zip(*row[10:14], strict=True)))
+    unobserved = tuple(starmap(Piece, zip(*row[14:18], strict=True)))
     values: tuple[Any, ...] = (*row[:10], pieces, unobserved, *row[18:20])
     return Pass(*values)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from processing.equipment import EquipmentInterval
 from processing.fix import Rejection, Report
 from processing.sweep import Pass
 from processing.unit_day import UnitDay, UnitHour
-from storage import fixes
+from storage import arrays, fixes
 from storage.place import Place
 from storage.reader import PASS_COLUMNS
 from storage.versions import Versions
@@ -67,6 +68,7 @@ _UNIT_DAY_COLUMNS = (
     "gaps", "rule_version",
 )  # fmt: skip
 _UNIT_HOUR_COLUMNS = ("hour_us", "unit_id", "service_day", *(field.name for field in fields(UnitHour)[1:]))
+_hour_figures = attrgetter(*_UNIT_HOUR_COLUMNS[3:])
 _INTERVAL_COLUMNS = ("unit_id", "service_day", "equipment", "from_us", "to_us", "state")
 #: The types that differ from table to table.
 _COPY_TYPES_OF: Mapping[str, Mapping[str, str]] = {
@@ -80,6 +82,7 @@ def _copy(
     types = {**_COPY_TYPES, **_COPY_TYPES_OF.get(table, {})}
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        arrays.use_in(cursor.adapters)
         copy.set_types([types[name] for name in columns])
         for row in rows:
             copy.write_row(row)
@@ -185,9 +188,8 @@ def passes(connection: Connection[Any], gone: Sequence[Pass], new: Sequence[tupl
 
 
 def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
-    pieces = [list(column) for column in zip(*one.swept, strict=True)] or [[], [], [], []]
-    unobserved = [list(column) for column in zip(*one.unobserved, strict=True)] or [[], [], [], []]
-    swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
+    pieces = zip(*one.swept, strict=True) if one.swept else ((),) * 4
+    unobserved = zip(*one.unobserved, strict=True) if one.unobserved else ((),) * 4
     plain = (getattr(one, name) for name in PASS_COLUMNS[:10])
     return (
         *plain,
@@ -197,7 +199,7 @@ def _pass_row(one: Pass, day: date) -> tuple[Any, ...]:
         one.certainty,
         day,
         one.swept_mm,
-        swept_until_us,
+        one.swept_until_us,
     )
 
 
@@ -232,7 +234,9 @@ def unit_days(connection: Connection[Any], rows: Sequence[DayRows], versions: Ve
     ]
     _put(connection, "unit_day", 2, _UNIT_DAY_COLUMNS, days)
     hours = [
-        (hour.hour_us, row.unit_id, row.service_day, *astuple(hour)[1:]) for row in rows for hour in row.hours
+        (hour.hour_us, row.unit_id, row.service_day, *_hour_figures(hour))
+        for row in rows
+        for hour in row.hours
     ]
     _put(connection, "unit_hour", 3, _UNIT_HOUR_COLUMNS, hours)
     states = [

@@ -31,7 +31,7 @@ class Days:
     def of_pass(self, one: Pass) -> list[date]:
         """The service days whose figures a pass can change."""
         day = self.of(one.enter_us)
-        swept_until_us = max((max(piece.from_us, piece.to_us) for piece in one.swept), default=None)
+        swept_until_us = one.swept_until_us
         following = day + timedelta(days=1)
         reaches = swept_until_us is not None and swept_until_us >= self.just_swept_us(following)
         return [day, following] if reaches else [day]

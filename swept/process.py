@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ def process(
         with progress("making ready (after an installation this takes half a minute)"):
             core = Core(district)
             warm(core)
+        _spare_collecting()
         rules = rule_version(district.rules)
         dated = Dated(core, Versions(rules, district.map_version), version)
         bounds = Bounds(silent_s_max=SILENT_S_MAX)
@@ -96,6 +98,17 @@ def process(
         except LogTrimmed as error:
             raise UserError(f"{error}; restore the log, or start a new store and replay.") from error
         print(_line(worker), flush=True)
+
+
+def _spare_collecting() -> None:
+    """Let the garbage collector look for cycles seldom, and never among what lives as long as we do.
+
+    Hardly anything here is in a cycle, and each time it looks through all that is kept of units: 12 % of a
+    worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 def _say(line: str) -> None:
