@@ -90,7 +90,7 @@ def test_it_is_a_compose_file_whose_services_name_each_other(compose: dict[str, 
                 assert services[other]["healthcheck"]["test"], f"{name} waits for {other}"
         for bound in ("mem_limit", "logging", "stop_grace_period", "restart"):
             assert one.get(bound), f"{name} has no {bound}"
-        assert name == "migrate" or one["healthcheck" if name != "prometheus" else "image"]
+        assert name == "migrate" or one["healthcheck"]["test"]
 
 
 @pytest.mark.parametrize(
