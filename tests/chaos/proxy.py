@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 CHUNK_BYTES = 65_536
+PIECE_BYTES = 512
 CALL_S_MAX = 10.0
 
 Target = tuple[str, int] | Path
@@ -141,19 +142,25 @@ class Proxy:
 
     async def _carry(self, pair: _Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK_BYTES if self._bytes_a_s is None else 512):
+            while data := await reader.read(CHUNK_BYTES):
                 await self._flows.wait()
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
-                if self._bytes_a_s is not None:
-                    await asyncio.sleep(len(data) / self._bytes_a_s)
-                self.bytes += len(data)
-                writer.write(data)
-                await writer.drain()
+                # In pieces, so that a link is fast again once it is healed, however much was read before.
+                while data and (bytes_a_s := self._bytes_a_s) is not None:
+                    piece, data = data[:PIECE_BYTES], data[PIECE_BYTES:]
+                    await asyncio.sleep(len(piece) / bytes_a_s)
+                    await self._pass_on(piece, writer)
+                await self._pass_on(data, writer)
         await self._flows.wait()
         if pair in self._pairs:
             self._pairs.discard(pair)
             pair.end()
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        self.bytes += len(data)
+        writer.write(data)
+        await writer.drain()
 
     async def _cut(self) -> None:
         self._is_cut = True
