@@ -28,7 +28,7 @@ from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
 from processing.sweep import Pass, group_legs, runs_of
-from processing.track import begin_stay, goes_on
+from processing.track import begin_stay, ending
 from processing.viterbi import meeting
 from processing.working import SPEED_WINDOW_S, Band, Fixes, doings_of
 
@@ -119,12 +119,14 @@ class Growing:
             len(self.open) + 4
         )
 
-    def goes_on(self, fixes: TrackFixes) -> bool:
-        """Whether a track that is known to be on the map goes on with these fixes; if not it is used up."""
+    def ending(self, fixes: TrackFixes) -> tuple[int, int] | None:
+        """Where these fixes end the track (`track.ending`), None where it goes on with all of them."""
+        return ending(self._stay, fixes.time_us, fixes.x_m, fixes.y_m, self._ground.rules)
+
+    def fits(self, fixes: TrackFixes) -> bool:
+        """Whether a track that is known to be on the map is so with its next fixes; if not it is used up."""
         self._seen.add(fixes.x_m, fixes.y_m)
-        return (
-            goes_on(self._stay, fixes.time_us, fixes.x_m, fixes.y_m, self._ground.rules) and self._seen.fits
-        )
+        return self._seen.fits
 
     def note(self, fixes: TrackFixes, changes: Changes) -> None:
         """Count fixes and changes in, for the digest; `take` matches them."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,13 @@ class Track:
     growing: Growing | None = field(default=None, compare=False, repr=False)
 
 
+class Grown(NamedTuple):
+    """What became of a track: its passes that may be others now, and the tracks that began where it ended."""
+
+    passes: tuple[Pass, ...]
+    after: tuple[Track, ...] = ()
+
+
 class Core:
     """A district made ready: its network, routes and references. Build once, it takes some seconds."""
 
@@ -83,7 +91,9 @@ class Core:
         The first fix must start a track. Reports of the equipment alone may stand before it, from
         `equipment_hold_s_max` on.
         """
-        unit = self.units[unit_id]
+        return self._tracks(self.units[unit_id], reports, known)
+
+    def _tracks(self, unit: Unit, reports: ReportColumns, known: Mapping[int, bytes]) -> list[Track]:
         held, own = working_states(reports, unit.profile, self.rules)
         is_fix = reports.kind == Kind.FIX
         fixes = self._fixes(reports.take(is_fix), own[is_fix])
@@ -92,7 +102,7 @@ class Core:
         tracks = [self._track(unit, part, changes, known) for part in parts]
         if tracks and (last := tracks[-1].growing) is not None:
             last.status = _last_status(reports)
-            if not (last.goes_on(parts[-1]) and last.settle()):
+            if not (last.ending(parts[-1]) is None and last.fits(parts[-1]) and last.settle()):
                 tracks[-1] = replace(tracks[-1], growing=None)
         return tracks
 
@@ -131,10 +141,10 @@ class Core:
         bounds = track_bounds(fixes.time_us, fixes.x_m, fixes.y_m, self.rules)
         return [fixes.part(low, high) for low, high in bounds.tolist()]
 
-    def grow(self, growing: Growing, new: ReportColumns) -> tuple[Pass, ...] | None:
-        """The passes that may be others now that the unit's next reports came, all of them newer than those before.
+    def grow(self, growing: Growing, new: ReportColumns) -> Grown | None:
+        """What becomes of a track by the unit's next reports, all of them newer than those before.
 
-        None: it isn't one track any more, or may be none. The state is used up then.
+        None: all of the track's reports are needed to say that. The state is used up then.
         """
         unit = growing.unit
         told = new if growing.status is None else growing.status.merge(new)
@@ -142,11 +152,18 @@ class Core:
         held, own = held[-len(new) :], own[-len(new) :]
         is_fix = new.kind == Kind.FIX
         fixes = self._fixes(new, own) if is_fix.all() else self._fixes(new.take(is_fix), own[is_fix])
-        if not growing.goes_on(fixes):
+        end = growing.ending(fixes)
+        stop, start = (len(fixes.time_us), None) if end is None else end
+        own_fixes = fixes if start is None else fixes.part(0, stop)
+        if start == -1 or not growing.fits(own_fixes):
             return None
         growing.status = _last_status(new) or growing.status
-        growing.note(fixes, Changes(new.fix_time_us[~is_fix], held[~is_fix]))
-        return growing.take(fixes) if len(fixes.time_us) else growing.open
+        growing.note(own_fixes, Changes(new.fix_time_us[~is_fix], held[~is_fix]))
+        passes = growing.take(own_fixes) if stop else growing.open
+        if start is None:
+            return Grown(passes)
+        rest = told.take((told.kind == Kind.EQUIPMENT) | (told.fix_time_us >= fixes.time_us[start]))
+        return Grown(passes, tuple(self._tracks(unit, rest, {})))
 
     def _fixes(self, reports: ReportColumns, working: NDArray[np.int8]) -> TrackFixes:
         x_m, y_m = self.projection.to_xy(reports.lon, reports.lat)

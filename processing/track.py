@@ -49,19 +49,26 @@ def track_bounds(
 
 
 def begin_stay(start_us: int) -> NDArray[np.void]:
-    """What `goes_on` knows of a track that begins."""
+    """What `ending` knows of a track that begins."""
     return np.array([(start_us, start_us, start_us, np.inf, np.inf)], dtype=_STAY)
 
 
-def goes_on(
+def ending(
     stay: NDArray[np.void],
     time_us: NDArray[np.int64],
     x_m: NDArray[np.float64],
     y_m: NDArray[np.float64],
     rules: Rules,
-) -> bool:
-    """Whether a track's next fixes end it nowhere, as `track_bounds` would see it; `stay` is brought up to date."""
-    return _goes_on(stay, time_us, x_m, y_m, _limits(rules))
+) -> tuple[int, int] | None:
+    """Where a track's next fixes end it, as `track_bounds` would see it; `stay` is brought up to date.
+
+    How many of them are still its own, and at which of them the next track starts (-1: at the one before);
+    None where it goes on with all of them.
+    """
+    at, how = _ending(stay, time_us, x_m, y_m, _limits(rules))
+    if how == _ON:
+        return None
+    return (at + 1 if how == _STAYED else at), (at - 1 if how == _LONG else at)
 
 
 @njit(cache=True, nogil=True)
@@ -98,17 +105,18 @@ def _bounds(
 
 
 @njit(cache=True, nogil=True)
-def _goes_on(
+def _ending(
     stay: NDArray[np.void],
     time_us: NDArray[np.int64],
     x_m: NDArray[np.float64],
     y_m: NDArray[np.float64],
     limits: _Limits,
-) -> bool:
-    i = 0
-    while i < len(time_us) and _step(stay[0], time_us[i], x_m[i], y_m[i], limits) == _ON:
-        i += 1
-    return i == len(time_us)
+) -> tuple[int, int]:
+    for i in range(len(time_us)):
+        how = _step(stay[0], time_us[i], x_m[i], y_m[i], limits)
+        if how != _ON:
+            return i, how
+    return len(time_us), _ON
 
 
 @njit(cache=True, nogil=True)

@@ -120,7 +120,7 @@ class Restater:
             self._write(connection, made, touched)
 
     def _grown(self, connection: Connection[Any], unit_id: str, new: ReportColumns) -> _Made | None:
-        """What becomes of a unit whose reports are all new ones of its last track; None: that can't be said."""
+        """What becomes of a unit whose reports all come after its last track's; None: that can't be said."""
         kept = self.recent.tracks.pop(unit_id)
         if kept is None or int(new.fix_time_us[0]) <= kept.newest_us:
             return None
@@ -129,21 +129,26 @@ class Restater:
             return None
         before, count = growing.open, growing.count
         try:
-            after = dated.core.grow(growing, new)
-            fits = after is not None and growing.settle()
+            grown = dated.core.grow(growing, new)
+            fits = grown is not None and (bool(grown.after) or growing.settle())
         except Exception as error:
             raise CoreFailed(f"matching unit {unit_id} failed: {error!r}") from error
-        if after is None:
+        if grown is None or not self._all_by(connection, dated, grown.after):
             return None
-        made = _Made(unit_id, [], [])
+        made = _Made(unit_id, [], [(track, dated) for track in grown.after])
         if growing.count > count:
             row = (growing.start_us, growing.end_us, growing.count, growing.digest)
-            made.gone_us, made.tracks = [growing.start_us], [(Track(unit_id, *row, after), dated)]
-            made.compare(before, after)
-        if fits:
-            kept.newest_us = int(new.fix_time_us[-1])
-            self.recent.tracks.put(unit_id, kept)
+            made.gone_us.append(growing.start_us)
+            made.tracks.insert(0, (Track(unit_id, *row, grown.passes), dated))
+        made.compare(before, (*grown.passes, *(one for track in grown.after for one in track.passes or ())))
+        last = grown.after[-1].growing if grown.after else growing
+        if fits and last is not None:
+            self.recent.tracks.put(unit_id, KeptTrack(int(new.fix_time_us[-1]), dated, last))
         return made
+
+    def _all_by(self, connection: Connection[Any], dated: Dated, tracks: Iterable[Track]) -> bool:
+        """Whether these tracks start on service days of the same core."""
+        return all(self.cores.at(connection, self.days.of(track.start_us)) is dated for track in tracks)
 
     def again(
         self, connection: Connection[Any], window: Window, reports: ReportColumns, touched: Touched

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 from psycopg import Connection
 
 from processing.equipment import EquipmentInterval, Intervals
@@ -99,17 +100,13 @@ class UnitDays:
 
     def _days_of(self, new: ReportColumns) -> list[date]:
         """The service days of new reports, and of the time that a status among them holds."""
-        moments_us = {
-            *new.fix_time_us.tolist(),
-            *(new.fix_time_us[new.kind == Kind.EQUIPMENT] + self._hold_us),
-        }
+        held_us = new.fix_time_us[new.kind == Kind.EQUIPMENT] + self._hold_us
+        moments_us = np.sort(np.concatenate([new.fix_time_us, held_us])) if len(held_us) else new.fix_time_us
         found: list[date] = []
-        until_us = -(2**62)
-        for moment_us in sorted(moments_us):
-            if moment_us >= until_us:
-                day = self._days.of(int(moment_us))
-                until_us = self._days.start_us(day + timedelta(days=1))
-                found.append(day)
+        at = 0
+        while at < len(moments_us):
+            found.append(self._days.of(int(moments_us[at])))
+            at = int(np.searchsorted(moments_us, self._days.start_us(found[-1] + timedelta(days=1))))
         return found
 
 

@@ -11,9 +11,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from processing.district import District, Road, Shift, Street, Unit, UnitProfile
+from processing.fix import ReportColumns
+from processing.match import TrackFixes
 from processing.pipeline import Core
 from processing.service_day import day_start_us
 from streams.log import Envelope
@@ -27,6 +31,15 @@ SWEEPER = UnitProfile("sweeper")
 
 class Killed(Exception):  # noqa: N818
     """The worker's process is gone."""
+
+
+class BrokenCore(Core):
+    """A core with a fault: it raises on any fix at one speed."""
+
+    def _fixes(self, reports: ReportColumns, working: NDArray[np.int8]) -> TrackFixes:
+        if np.any(reports.speed_kmh == 13.0):
+            raise ZeroDivisionError("thirteen")
+        return super()._fixes(reports, working)
 
 
 def lonlat(x_m: float, y_m: float) -> tuple[float, float]:

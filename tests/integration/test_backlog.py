@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import psycopg
 import pytest
 
 from processing.decode import Directory, decode
-from processing.fix import ReportColumns
-from processing.pipeline import Core, Track, analyze
+from processing.pipeline import analyze
 from storage import backlog as store
 from storage.queries.corrections import corrections
 from storage.queries.dead_letters import reasons
@@ -25,6 +23,7 @@ from streams.worker import Bounds, Worker
 from tests.integration.small_world import (
     ROUND_M,
     START_US,
+    BrokenCore,
     Killed,
     clear,
     close_logs,
@@ -297,15 +296,6 @@ def test_what_comes_after_its_day_was_closed_restates_it(
     assert of_day == [row for row in expected([*live("u1", START_US), *late]) if row[1] == day[0]]
     # Known when it was computed, not when what waited had come.
     assert connection.execute("SELECT count(*) FROM street_day WHERE known_us < begun_us").fetchone() == (0,)
-
-
-class BrokenCore(Core):
-    """A core with a fault: it raises on any report at one speed."""
-
-    def tracks(self, unit_id: str, reports: ReportColumns, known: Any) -> list[Track]:
-        if np.any(reports.speed_kmh == 13.0):
-            raise ZeroDivisionError("thirteen")
-        return super().tracks(unit_id, reports, known)
 
 
 def test_a_poison_record_that_waits_becomes_a_dead_letter_and_the_others_count(

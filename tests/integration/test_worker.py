@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-import numpy as np
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processing.decode import Directory, decode
-from processing.fix import ReportColumns
-from processing.pipeline import Core, Track, analyze
+from processing.pipeline import analyze
 from processing.service_day import day_start_us
 from storage.queries.corrections import corrections
 from storage.queries.dead_letters import dead_letters, reasons
@@ -30,6 +28,7 @@ from streams.worker import Bounds, Worker
 from tests.integration.small_world import (
     ROUND_M,
     START_US,
+    BrokenCore,
     Killed,
     clear,
     close_logs,
@@ -353,15 +352,6 @@ def test_a_conflict_that_the_log_has_no_more_keeps_its_content_and_topic(
     assert letter.mqtt_topic == "swept/v1/test/u1/fix"
     assert letter.payload != loser
     assert json.loads(letter.payload)["speed_kmh"] == json.loads(loser)["speed_kmh"]
-
-
-class BrokenCore(Core):
-    """A core with a fault: it raises on any report at one speed."""
-
-    def tracks(self, unit_id: str, reports: ReportColumns, known: Any) -> list[Track]:
-        if np.any(reports.speed_kmh == 13.0):
-            raise ZeroDivisionError("thirteen")
-        return super().tracks(unit_id, reports, known)
 
 
 def test_a_record_that_the_core_fails_on_becomes_a_dead_letter_and_the_line_goes_on(

@@ -75,17 +75,21 @@ class Grown:
         self.core = core
         self.known: dict[int, Track] = {}
         self.growing: Growing | None = None
-        self.grew = 0
+        self.grew = self.ended = 0
 
     def take(self, so_far: ReportColumns, new: ReportColumns) -> None:
         """The next reports."""
         if self.growing is not None:
             before = self.growing.open
-            passes = self.core.grow(self.growing, new)
-            if passes is not None:
+            grown = self.core.grow(self.growing, new)
+            if grown is not None:
                 self.grew += 1
-                self._keep(self.growing, before, passes)
-                if not self.growing.settle():
+                self._keep(self.growing, before, grown.passes)
+                if grown.after:
+                    self.ended += 1
+                    self.known |= {track.start_us: track for track in grown.after}
+                    self.growing = grown.after[-1].growing
+                elif not self.growing.settle():
                     self.growing = None
                 return
         tracks = self.core.tracks("S1", so_far, {})
@@ -134,6 +138,16 @@ def test_a_track_that_grows_has_the_passes_of_the_whole(
         grown.take(reports.take(slice(0, high)), reports.take(slice(low, high)))
     whole = core.tracks("S1", reports, {})
     assert list(grown.known.values()) == whole
+
+
+def test_where_a_track_ends_the_next_begins_without_the_reports_before() -> None:
+    reports = wander(11, 3_000, 5, 3.0, told=True, silent=False, statuses=True)
+    for size in (1, 50):
+        grown = Grown(CORES[2_000.0])
+        for low in range(0, 3_000, size):
+            grown.take(reports.take(slice(0, low + size)), reports.take(slice(low, low + size)))
+        assert grown.ended > 5
+        assert list(grown.known.values()) == grown.core.tracks("S1", reports, {})
 
 
 def test_a_unit_that_works_on_keeps_a_tail_that_does_not_grow() -> None:
