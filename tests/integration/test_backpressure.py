@@ -6,9 +6,10 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import paho.mqtt.client as mqtt
 import psycopg
@@ -27,20 +28,14 @@ from swept.collectors import IngestCollector
 from swept.embedded_broker import EmbeddedBroker
 from swept.mosquitto_server import MosquittoServer
 from swept.settings import deploy_folder
-from tests.integration.small_world import START_US, district, drive, message
+from tests.integration.small_world import ROUND_M, START_US, district, drive, message
+from tests.integration.waiting import within
 
 WAIT_S = 60.0
 RECEIVE_MAXIMUM = 10
-ROUND_M = ((-150.0, 0.0), (0.0, 0.0), (0.0, 300.0), (120.0, 300.0), (120.0, 0.0), (350.0, 0.0))
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
+eventually = partial(within, WAIT_S)
 
 
 @dataclass

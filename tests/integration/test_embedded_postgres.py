@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from swept import embedded_postgres
 from swept.embedded_postgres import SOCKET_NAME, EmbeddedPostgres
 from swept.errors import UserError
+from tests.integration.waiting import within
 
 
 @pytest.fixture
@@ -28,13 +30,7 @@ def server() -> Iterator[EmbeddedPostgres]:
     folder.rmdir()
 
 
-def eventually(condition: Callable[[], bool], wait_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
+eventually = partial(within, 30.0)
 
 
 def test_what_was_committed_survives_a_kill_and_the_server_comes_back_by_itself(

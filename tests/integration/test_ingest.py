@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -27,18 +28,13 @@ from streams.log import Envelope, LogFull, Record
 from streams.table_log import TableLog
 from swept.embedded_broker import EmbeddedBroker
 from swept.embedded_postgres import EmbeddedPostgres
+from tests.integration.waiting import within
 
 COMMAND = (sys.executable, "-c", "import typer; from swept.ingest import ingest; typer.run(ingest)")
 WAIT_S = 30.0
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
+eventually = partial(within, WAIT_S)
 
 
 class Device:
