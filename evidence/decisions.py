@@ -8,13 +8,12 @@ from typing import Any
 
 from evidence.rows import Row, in_order, local
 from processing.coverage import Allowance
-from processing.depth import Depth, depth, swept_pieces
+from processing.depth import Depth
 from processing.district import Street
-from processing.frequency import StreetDay
+from processing.frequency import StreetDay, sides_of
 from processing.linear_reference import Reference
 from processing.rules import Rules
-from processing.service_day import US
-from processing.sweep import Pass
+from processing.sweep import Pass, Passes
 from processing.verdict import Verdict
 
 Spans = list[tuple[int, int]]
@@ -91,38 +90,21 @@ def _spans(spans: Spans) -> str:
 def _counted(judged: Judged) -> dict[int, dict[int, Spans]]:
     """By the number of the pass: where it was the k-th sweep that counts, as measures in millimetres."""
     street, reference, rules = judged.street, judged.reference, judged.rules
-    passes = in_order(judged.passes)
-    mine = [one for one in passes if one.work == street.work and one.enter_us < judged.window_us[1]]
-    today = [one for one in mine if one.enter_us >= judged.window_us[0]]
-    before = [one for one in mine if one.enter_us < judged.window_us[0]]
-    whose = {
-        (piece.from_us, piece.to_us, piece.to_mm - piece.from_mm): passes.index(one)
-        for one in reversed(today)
-        for piece in one.swept
-    }
-    gap_us = round(rules.depth_gap_s * US)
+    passes = Passes.of(street.street_id, in_order(judged.passes))
     found: dict[int, dict[int, Spans]] = {}
-    for way in (1, -1) if street.sides == 2 and not street.oneway else (0,):
-        side = [[one for one in some if way in (0, one.direction)] for some in (today, before)]
-        pieces = [swept_pieces(some) for some in side]
-        since_us = judged.window_us[0] - gap_us
-        _collect(
-            depth(pieces[0], pieces[1], reference.length_mm, gap_us, since_us, closed=reference.closed),
-            whose,
-            found,
-        )
+    for side in sides_of(street, reference, street.work, passes, rules, judged.window_us):
+        _collect(side, found)
     return found
 
 
-def _collect(side: Depth, whose: dict[tuple[int, int, int], int], found: dict[int, dict[int, Spans]]) -> None:
+def _collect(side: Depth, found: dict[int, dict[int, Spans]]) -> None:
     cells, deepest = side.counted.shape
     for k in range(deepest):
         for cell in range(cells):
-            row = int(side.counted[cell, k])
-            if row < 0:
+            sweep = int(side.counted[cell, k])
+            if sweep < 0:
                 continue
-            from_mm, to_mm, from_us, to_us = map(int, side.pieces[row])
-            number = whose[from_us, to_us, to_mm - from_mm]
+            number = int(side.whose[side.sweeps[sweep, 0]])
             low, high = int(side.cuts_mm[cell]), int(side.cuts_mm[cell + 1])
             spans = found.setdefault(number, {}).setdefault(k + 1, [])
             if spans and spans[-1][1] == low:

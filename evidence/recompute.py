@@ -27,7 +27,7 @@ from processing.order import resolve
 from processing.pipeline import Core
 from processing.service_day import US, day_start_us, service_day
 from processing.silence import SHIFT_US, Ground, Seen, Suspect, gaps_of_day, shift_window
-from processing.sweep import Pass
+from processing.sweep import Pass, Passes
 from processing.unit_day import unit_day
 from processing.verdict import Gap, Verdict, verdict
 
@@ -94,7 +94,8 @@ class Question:
         reference = self.core.references[street.street_id]
         window_us = self.windows()[shift_id]
         day = self.case.service_day
-        return street_day(street, reference, day, street.work, passes, self.core.rules, window_us)
+        own = Passes.of(street.street_id, passes)
+        return street_day(street, reference, day, street.work, own, self.core.rules, window_us)
 
     def is_needed(self, tracks: Iterable[TrackOf], report: Report) -> bool:
         """Whether a report is part of one of its unit's tracks, or of the day where that is asked."""

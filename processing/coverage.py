@@ -43,67 +43,86 @@ class Allowance:
 
 def held_mm(depth: Depth, k: int, allowance: Allowance, *, closed: bool, until_us: int = ALL_DAY_US) -> int:
     """The length of S_k in millimetres, of what was swept up to a moment."""
-    if k > depth.counted.shape[1]:
-        return 0
-    kth = np.ascontiguousarray(depth.counted[:, k - 1])
-    limits = (allowance.gap_mm, allowance.closed_mm_max)
-    return int(held(depth.cuts_mm, depth.pieces, kth, until_us, *limits, closed))
+    return int(held(depth, k, until_us, allowance.gap_mm, allowance.closed_mm_max, closed))
 
 
 @njit(cache=True, nogil=True)
 def held(
-    cuts: NDArray[np.int64],
-    pieces: NDArray[np.int64],
-    kth: NDArray[np.int32],
+    depth: Depth,
+    k: int,
     until_us: int,
     gap_mm: int,
     closed_mm_max: int,
     closed: bool,  # noqa: FBT001 - a kernel takes positions only
 ) -> int:
-    """`held_mm` for the rows in `pieces` of each cut's k-th counted sweep."""
-    gaps_mm = np.empty(len(kth) + 2, dtype=np.int64)
+    """`held_mm` for kernels."""
+    if k > depth.counted.shape[1]:
+        return 0
+    cuts_mm = depth.cuts_mm
+    gaps_mm = np.empty(len(cuts_mm) + 1, dtype=np.int64)
     swept_mm, gaps, first_mm, end_mm = 0, 0, -1, 0
-    for cell in range(len(kth)):
-        if kth[cell] < 0:
+    for cell in range(len(cuts_mm) - 1):
+        sweep = depth.counted[cell, k - 1]
+        if sweep < 0:
             continue
-        low, high = _stretch(cuts[cell], cuts[cell + 1], pieces[kth[cell]], until_us)
+        begin, end = depth.sweeps[sweep, 0], depth.sweeps[sweep, 1]
+        low, high = _stretch(cuts_mm[cell], cuts_mm[cell + 1], depth.pieces, begin, end, until_us)
         if low >= high:
             continue
         if first_mm < 0:
             first_mm = low
         else:
-            gaps_mm[gaps] = low - end_mm
-            gaps += 1
+            gaps = _put(gaps_mm, gaps, low - end_mm, gap_mm)
         swept_mm += high - low
         end_mm = high
     if first_mm < 0:
         return 0
-    last_mm = cuts[-1] - end_mm
-    gaps_mm[gaps] = first_mm + last_mm if closed else first_mm
-    gaps_mm[gaps + 1] = 0 if closed else last_mm
-    return swept_mm + _closed_mm(np.sort(gaps_mm[: gaps + 2]), gap_mm, closed_mm_max)
-
-
-@njit(cache=True, nogil=True)
-def _closed_mm(gaps_mm: NDArray[np.int64], gap_mm: int, closed_mm_max: int) -> int:
-    """What is closed of gaps that are sorted, shortest first."""
+    last_mm = cuts_mm[-1] - end_mm
+    if closed:
+        gaps = _put(gaps_mm, gaps, first_mm + last_mm, gap_mm)
+    else:
+        gaps = _put(gaps_mm, gaps, first_mm, gap_mm)
+        gaps = _put(gaps_mm, gaps, last_mm, gap_mm)
     closed_mm = 0
-    for gap in gaps_mm:
-        if gap > gap_mm or closed_mm + gap > closed_mm_max:
+    for gap in gaps_mm[:gaps]:
+        if closed_mm + gap > closed_mm_max:
             break
         closed_mm += gap
-    return closed_mm
+    return swept_mm + closed_mm
 
 
 @njit(cache=True, nogil=True)
-def _stretch(low: int, high: int, piece: NDArray[np.int64], until_us: int) -> tuple[int, int]:
-    """The part of a cut that a piece over all of it had swept by a moment, in whole millimetres."""
-    from_mm, to_mm, from_us, to_us = piece[0], piece[1], piece[2], piece[3]
-    if until_us >= to_us:
+def _put(gaps_mm: NDArray[np.int64], gaps: int, gap: int, gap_mm: int) -> int:
+    """Put a gap among those that may be closed, shortest first, if it may; how many these are."""
+    if not 0 < gap <= gap_mm:
+        return gaps
+    at = gaps
+    while at > 0 and gaps_mm[at - 1] > gap:
+        gaps_mm[at] = gaps_mm[at - 1]
+        at -= 1
+    gaps_mm[at] = gap
+    return gaps + 1
+
+
+@njit(cache=True, nogil=True)
+def _stretch(
+    low: int, high: int, pieces: NDArray[np.int64], begin: int, end: int, until_us: int
+) -> tuple[int, int]:
+    """What of a stretch a sweep (rows `begin` to `end` - 1) over all of it had swept by a moment, in whole mm."""
+    if until_us >= pieces[end - 1, 3]:
         return low, high
-    if until_us < from_us:
+    if until_us < pieces[begin, 2]:
         return low, low
-    done_mm = abs(to_mm - from_mm) * (until_us - from_us) // (to_us - from_us)
+    last = end - 1  # the last piece that had begun
+    while begin < last:
+        middle = (begin + last + 1) // 2
+        if pieces[middle, 2] <= until_us:
+            begin = middle
+        else:
+            last = middle - 1
+    from_mm, to_mm, from_us, to_us = pieces[last, 0], pieces[last, 1], pieces[last, 2], pieces[last, 3]
+    run_mm = abs(to_mm - from_mm)
+    done_mm = run_mm if until_us >= to_us else run_mm * (until_us - from_us) // (to_us - from_us)
     if to_mm > from_mm:
         return low, min(high, from_mm + done_mm)
     return max(low, from_mm - done_mm), high

@@ -8,7 +8,6 @@ enough; what counts as the k-th sweep of a measure doesn't depend on what comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -17,13 +16,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.coverage import Allowance, held, held_mm
-from processing.depth import Depth, Pieces, depth, swept_pieces, unobserved_pieces
+from processing.coverage import ALL_DAY_US, Allowance, held
+from processing.depth import BEFORE, COUNTS, LEFT_OUT, Depth, depth
 from processing.district import Street
 from processing.linear_reference import Reference
 from processing.rules import Rules
 from processing.service_day import US, day_start_us
-from processing.sweep import Pass
+from processing.sweep import Passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def street_day(
     reference: Reference,
     service_day: date,
     work: str,
-    passes: Iterable[Pass],
+    passes: Passes,
     rules: Rules,
     window_us: tuple[int, int] | None = None,
 ) -> StreetDay:
@@ -78,132 +77,185 @@ def street_day(
     """
     zone = rules.day_start_s, rules.timezone
     following = service_day + timedelta(days=1)
-    start_us, end_us = window_us or (day_start_us(service_day, *zone), day_start_us(following, *zone))
-    counter = _counter(street, reference, start_us, rules)
-    mine = [one for one in passes if one.street_id == street.street_id and one.work == work]
-    today = [one for one in mine if start_us <= one.enter_us < end_us]
-    before = [one for one in mine if one.enter_us < start_us]
-    certain = [one for one in today if one.ambiguous_with is None]
-    full = counter.count(today, before)
-    sure = full if len(certain) == len(today) else counter.count(certain, before)
-    unknown = any(one.unobserved for one in today)
-    observed = counter.count(today, before, as_if_observed=True) if unknown else full
+    window_us = window_us or (day_start_us(service_day, *zone), day_start_us(following, *zone))
+    asked = _Asked.of(street, reference, rules, window_us)
+    figures, cleaned_us = _figures(_does(passes, work), *passes[2:], asked)
+    frequency, certain, if_observed, swept_mm, certain_mm, missing_mm, swept_by = figures
     return StreetDay(
         street_id=street.street_id,
         service_day=service_day,
         work=work,
-        frequency=full.frequency,
-        frequency_certain=sure.frequency,
-        swept_mm=full.swept_mm,
-        swept_certain_mm=sure.swept_mm,
+        frequency=frequency,
+        frequency_certain=certain,
+        swept_mm=swept_mm,
+        swept_certain_mm=certain_mm,
         length_mm=reference.length_mm,
-        cleaned_us=counter.cleaned_us(full),
-        passes=sum(one.swept_mm > 0 for one in today),
-        frequency_if_observed=observed.frequency,
-        missing_mm=counter.missing_mm(full, street.required),
+        cleaned_us=tuple(cleaned_us.tolist()),
+        passes=swept_by,
+        frequency_if_observed=if_observed,
+        missing_mm=missing_mm,
     )
 
 
-class _Count(NamedTuple):
-    sides: tuple[Depth, ...]
-    frequency: int
-    swept_mm: int
+def sides_of(
+    street: Street,
+    reference: Reference,
+    work: str,
+    passes: Passes,
+    rules: Rules,
+    window_us: tuple[int, int],
+) -> list[Depth]:
+    """What `street_day` counts, for each side: of two, first the one along the measure."""
+    asked = _Asked.of(street, reference, rules, window_us)
+    roles = _roles(_does(passes, work), passes.enter_us, asked)
+    return _sides(passes.swept, passes.swept_by, roles, passes.direction, asked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    """Counts sets of passes on one street and day."""
+def _does(passes: Passes, work: str) -> NDArray[np.bool_]:
+    """Which passes do a kind of work."""
+    does: NDArray[np.bool_] = passes.work == (passes.works.index(work) if work in passes.works else -1)
+    return does
 
-    directions: tuple[int, ...]  # one for each side; 0 is a single side, whichever way
+
+class _Asked(NamedTuple):
+    """A street, a window of time, and the rules, as kernels take them."""
+
     length_mm: int
     closed: bool
+    two_sided: bool
     start_us: int
+    end_us: int
     gap_us: int
-    allowance: Allowance
+    gap_mm: int
+    closed_mm_max: int
+    needed_mm: int
+    required: int
 
-    def count(self, today: Sequence[Pass], before: Sequence[Pass], *, as_if_observed: bool = False) -> _Count:
-        sides = tuple(self._side(today, before, way, as_if_observed) for way in self.directions)
-        swept_mm = sum(held_mm(side, 1, self.allowance, closed=self.closed) for side in sides)
-        frequency = min(self._frequency(side) for side in sides)
-        return _Count(sides, frequency, swept_mm // len(sides))
-
-    def _side(
-        self,
-        today: Sequence[Pass],
-        before: Sequence[Pass],
-        way: int,
-        as_if_observed: bool,  # noqa: FBT001 - private
-    ) -> Depth:
-        today = [one for one in today if way in (0, one.direction)]
-        before = [one for one in before if way in (0, one.direction)]
-        pieces: Pieces = swept_pieces(today)
-        if as_if_observed:
-            pieces = np.concatenate([pieces, unobserved_pieces(today)])
-        since_us = self.start_us - self.gap_us
-        just = swept_pieces(before)
-        return depth(pieces, just, self.length_mm, self.gap_us, since_us, closed=self.closed)
-
-    def _frequency(self, side: Depth) -> int:
-        k = 0
-        while (
-            k < side.counted.shape[1]
-            and held_mm(side, k + 1, self.allowance, closed=self.closed) >= self.allowance.needed_mm
-        ):
-            k += 1
-        return k
-
-    def missing_mm(self, count: _Count, required: int) -> int:
-        """Millimetres of work that lack to the required number of cleanings, on all sides."""
-        needed_mm = self.allowance.needed_mm
-        return sum(
-            max(0, needed_mm - held_mm(side, k, self.allowance, closed=self.closed))
-            for side in count.sides
-            for k in range(1, required + 1)
+    @classmethod
+    def of(cls, street: Street, reference: Reference, rules: Rules, window_us: tuple[int, int]) -> _Asked:
+        """What is asked of a street in a window."""
+        allowance = Allowance.of(rules, reference.length_mm)
+        return cls(
+            reference.length_mm,
+            reference.closed,
+            street.sides == 2 and not street.oneway,
+            *window_us,
+            round(rules.depth_gap_s * US),
+            allowance.gap_mm,
+            allowance.closed_mm_max,
+            allowance.needed_mm,
+            street.required,
         )
-
-    def cleaned_us(self, count: _Count) -> tuple[int, ...]:
-        """When the 1st, 2nd ... cleaning was done, the later of both sides."""
-        return tuple(
-            max(self._kth_us(side, k) for side in count.sides) for k in range(1, count.frequency + 1)
-        )
-
-    def _kth_us(self, side: Depth, k: int) -> int:
-        kth = np.ascontiguousarray(side.counted[:, k - 1])
-        limits = (self.allowance.needed_mm, self.allowance.gap_mm, self.allowance.closed_mm_max)
-        return int(_earliest_us(side.cuts_mm, side.pieces, kth, *limits, self.closed))
-
-
-def _counter(street: Street, reference: Reference, start_us: int, rules: Rules) -> _Counter:
-    two_sided = street.sides == 2 and not street.oneway
-    return _Counter(
-        directions=(1, -1) if two_sided else (0,),
-        length_mm=reference.length_mm,
-        closed=reference.closed,
-        start_us=start_us,
-        gap_us=round(rules.depth_gap_s * US),
-        allowance=Allowance.of(rules, reference.length_mm),
-    )
 
 
 @njit(cache=True, nogil=True)
-def _earliest_us(
-    cuts: NDArray[np.int64],
+def _roles(mine: NDArray[np.bool_], enter_us: NDArray[np.int64], asked: _Asked) -> NDArray[np.int64]:
+    """What each pass is to the count, by when it starts; `mine` (n,) do the work that is asked for."""
+    roles = np.full(len(mine), LEFT_OUT, dtype=np.int64)
+    roles[mine & (enter_us < asked.end_us)] = COUNTS
+    roles[mine & (enter_us < asked.start_us)] = BEFORE
+    return roles
+
+
+@njit(cache=True, nogil=True)
+def _figures(
+    mine: NDArray[np.bool_],
+    direction: NDArray[np.int64],
+    enter_us: NDArray[np.int64],
+    certain: NDArray[np.bool_],
+    swept: NDArray[np.int64],
+    swept_by: NDArray[np.int64],
+    unobserved: NDArray[np.int64],
+    unobserved_by: NDArray[np.int64],
+    asked: _Asked,
+) -> tuple[tuple[int, int, int, int, int, int, int], NDArray[np.int64]]:
+    """Frequency, certain, if observed; millimetres held, certain, missing; passes; and when it was cleaned."""
+    roles = _roles(mine, enter_us, asked)
+    doubtful = (roles == COUNTS) & ~certain
+    swept_passes, whose = 0, -1
+    for p in range(len(swept)):
+        if roles[swept_by[p]] == COUNTS and swept[p, 0] != swept[p, 1] and swept_by[p] != whose:
+            whose = swept_by[p]
+            swept_passes += 1
+    full = _sides(swept, swept_by, roles, direction, asked)
+    frequency, swept_mm = _frequency(full, asked), _swept_mm(full, asked)
+    certain_frequency, certain_mm = frequency, swept_mm
+    if doubtful.any():
+        some = _sides(swept, swept_by, np.where(doubtful, LEFT_OUT, roles), direction, asked)
+        certain_frequency, certain_mm = _frequency(some, asked), _swept_mm(some, asked)
+    if_observed = frequency
+    unknown = roles[unobserved_by] == COUNTS
+    if unknown.any():
+        pieces = np.concatenate((swept, unobserved[unknown]))
+        whose_all = np.concatenate((swept_by, unobserved_by[unknown]))
+        if_observed = _frequency(_sides(pieces, whose_all, roles, direction, asked), asked)
+    cleaned_us = np.zeros(frequency, dtype=np.int64)
+    missing_mm = 0
+    for side in full:
+        for k in range(1, asked.required + 1):
+            held_mm = held(side, k, ALL_DAY_US, asked.gap_mm, asked.closed_mm_max, asked.closed)
+            missing_mm += max(0, asked.needed_mm - held_mm)
+        for k in range(frequency):
+            cleaned_us[k] = max(cleaned_us[k], _earliest_us(side, k + 1, asked))
+    found = frequency, certain_frequency, if_observed, swept_mm, certain_mm, missing_mm, swept_passes
+    return found, cleaned_us
+
+
+@njit(cache=True, nogil=True)
+def _sides(
     pieces: NDArray[np.int64],
-    kth: NDArray[np.int32],
-    needed_mm: int,
-    gap_mm: int,
-    closed_mm_max: int,
-    closed: bool,  # noqa: FBT001 - a kernel takes positions only
-) -> int:
+    whose: NDArray[np.int64],
+    roles: NDArray[np.int64],
+    direction: NDArray[np.int64],
+    asked: _Asked,
+) -> list[Depth]:
+    """The depth of each side, of the one along the measure first; or of a single one, swept whichever way."""
+    since_us = asked.start_us - asked.gap_us
+    sides = []
+    for way in (1, -1):
+        own = np.where(direction == way, roles, LEFT_OUT) if asked.two_sided else roles
+        sides.append(depth(pieces, whose, own, asked.length_mm, asked.gap_us, since_us, asked.closed))
+        if not asked.two_sided:
+            break
+    return sides
+
+
+@njit(cache=True, nogil=True)
+def _frequency(sides: list[Depth], asked: _Asked) -> int:
+    """How often all sides hold what is needed."""
+    k = 0
+    while True:
+        for side in sides:
+            held_mm = held(side, k + 1, ALL_DAY_US, asked.gap_mm, asked.closed_mm_max, asked.closed)
+            if k == side.counted.shape[1] or held_mm < asked.needed_mm:
+                return k
+        k += 1
+
+
+@njit(cache=True, nogil=True)
+def _swept_mm(sides: list[Depth], asked: _Asked) -> int:
+    """What S_1 holds, the mean of all sides."""
+    held_mm = 0
+    for side in sides:
+        held_mm += held(side, 1, ALL_DAY_US, asked.gap_mm, asked.closed_mm_max, asked.closed)
+    return held_mm // len(sides)
+
+
+@njit(cache=True, nogil=True)
+def _earliest_us(side: Depth, k: int, asked: _Asked) -> int:
     """The first microsecond by which S_k holds what is needed; it must by the end of the day.
 
     What was swept until a later moment contains what was swept until an earlier one, so halving finds it.
     (In the corner that coverage.py tells of there may be two such moments; it finds one of them.)
     """
-    low_us, high_us = int(np.min(pieces[:, 2])), int(np.max(pieces[:, 3]))
+    low_us, high_us = ALL_DAY_US, 0
+    for sweep in side.counted[:, k - 1]:
+        if sweep >= 0:
+            low_us = min(low_us, side.pieces[side.sweeps[sweep, 0], 2])
+            high_us = max(high_us, side.pieces[side.sweeps[sweep, 1] - 1, 3])
     while low_us < high_us:
         middle_us = (low_us + high_us) // 2
-        if held(cuts, pieces, kth, middle_us, gap_mm, closed_mm_max, closed) >= needed_mm:
+        if held(side, k, middle_us, asked.gap_mm, asked.closed_mm_max, asked.closed) >= asked.needed_mm:
             high_us = middle_us
         else:
             low_us = middle_us + 1

@@ -30,7 +30,7 @@ from processing.order import resolve
 from processing.route import build_routes
 from processing.rules import Rules
 from processing.service_day import service_day
-from processing.sweep import Pass
+from processing.sweep import Pass, Passes
 from processing.track import track_bounds, working_states
 
 
@@ -121,7 +121,7 @@ class Core:
                 near = [*by_day.get(day - timedelta(days=1), ()), *by_day[day]]
                 for work in sorted({found.work for found in by_day[day]}):
                     street, ref = self.streets[street_id], self.references[street_id]
-                    out.append(street_day(street, ref, day, work, near, rules))
+                    out.append(street_day(street, ref, day, work, Passes.of(street_id, near), rules))
         return out
 
     def matched(self, unit_id: str, reports: ReportColumns) -> list[tuple[TrackFixes, Match]]:

@@ -5,8 +5,9 @@ Measures are whole millimetres from the start of the street, instants whole micr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import starmap
+from itertools import chain, starmap
 from operator import sub
 from typing import NamedTuple
 
@@ -67,6 +68,45 @@ class Pass:
         _, _, from_us, to_us = zip(*self.swept, strict=True)
         until_us: int = max(*from_us, *to_us)
         return until_us
+
+
+class Passes(NamedTuple):
+    """Passes of one street as columns, for counting; `swept_by` (p,) and `unobserved_by` (u,) say whose a piece is.
+
+    `work` (n,) is the place in `works`, `swept` (p, 4) and `unobserved` (u, 4) are pieces, those of a pass in
+    their order.
+    """
+
+    works: tuple[str, ...]
+    work: NDArray[np.int64]
+    direction: NDArray[np.int64]
+    enter_us: NDArray[np.int64]
+    certain: NDArray[np.bool_]
+    swept: NDArray[np.int64]
+    swept_by: NDArray[np.int64]
+    unobserved: NDArray[np.int64]
+    unobserved_by: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, street_id: str, passes: Iterable[Pass]) -> Passes:
+        """The columns of those of these passes that are on a street, in their order."""
+        listed = [one for one in passes if one.street_id == street_id]
+        works = tuple(sorted({one.work for one in listed}))
+        return cls(
+            works,
+            np.array([works.index(one.work) for one in listed], dtype=np.int64),
+            np.array([one.direction for one in listed], dtype=np.int64),
+            np.array([one.enter_us for one in listed], dtype=np.int64),
+            np.array([one.ambiguous_with is None for one in listed], dtype=np.bool_),
+            *_columns([one.swept for one in listed]),
+            *_columns([one.unobserved for one in listed]),
+        )
+
+
+def _columns(pieces: Sequence[Sequence[Piece]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pieces (p, 4) one after the other, and the number of the pass that each is of."""
+    rows = np.array(list(chain.from_iterable(pieces)), dtype=np.int64).reshape(-1, 4)
+    return rows, np.repeat(np.arange(len(pieces)), np.array([len(some) for some in pieces], dtype=np.int64))
 
 
 @njit(cache=True, nogil=True)

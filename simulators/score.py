@@ -18,7 +18,7 @@ from processing.frequency import StreetDay, street_day
 from processing.geodesy import LocalProjection
 from processing.linear_reference import reference
 from processing.service_day import service_day
-from processing.sweep import Pass
+from processing.sweep import Pass, Passes
 from simulators.vehicle import Stay
 
 #: Swept stretches of a street in metres, from and to in any order.
@@ -124,7 +124,9 @@ def true_figures(district: District, passes: Mapping[str, Iterable[Pass]], day: 
             reference(street, plane),
             day,
             street.work,
-            [p for p in passes.get(street.street_id, ()) if _day(district, p) == day],
+            Passes.of(
+                street.street_id, [p for p in passes.get(street.street_id, ()) if _day(district, p) == day]
+            ),
             district.rules,
         )
         for street in district.streets

@@ -14,8 +14,8 @@ from psycopg import Connection
 
 from processing.batch import Batch, Committed
 from processing.fix import DECIMALS, EQUIPMENT, LEVELS, Kind, Report, ReportColumns
-from processing.sweep import Pass, Piece
-from storage.columns import copy_columns
+from processing.sweep import Pass, Passes, Piece
+from storage.columns import Fetched, Lists, copy_columns
 from storage.fixes import SCALED, number_sql
 from storage.place import Place
 from storage.versions import Versions
@@ -276,3 +276,69 @@ def passes_of_street_days(
         ([k[0] for k in street_days], [k[1] for k in street_days], [k[2] for k in street_days]),
     )
     return [(row[0], row[1], row[2], pass_of(row[3:])) for row in cursor]
+
+
+_PIECES = tuple(zip(("from_mm", "to_mm", "from_us", "to_us"), ("int4", "int4", "int8", "int8"), strict=True))
+_COUNTED = f"""
+    SELECT number, pass.service_day = wanted.day, direction, enter_us, ambiguous_with IS NULL, pass.work,
+           {", ".join(f"{what}_{name}" for what in ("piece", "unobserved") for name, _ in _PIECES)}
+    FROM unnest(%s::text[], %s::date[], %s::bigint[]) WITH ORDINALITY AS wanted (street_id, day, from_us, number)
+    JOIN pass ON pass.street_id = wanted.street_id
+        AND (pass.service_day = wanted.day
+             OR pass.service_day = wanted.day - 1 AND pass.swept_until_us >= wanted.from_us)
+"""  # noqa: S608 - the names are our own
+
+
+def counted_passes(
+    connection: Connection[Any], street_days: Sequence[tuple[str, date, int]]
+) -> list[tuple[NDArray[np.bool_], Passes]]:
+    """What `passes_of_street_days` gives, as columns for counting: for each, which passes start in it, and all."""
+    if not street_days:
+        return []
+    cursor = connection.cursor(binary=True)
+    cursor.execute(_COUNTED.encode(), _lists(street_days))
+    found = Fetched(cursor)
+    numbers = found.numbers(0, "int8")
+    found.order = (order := np.argsort(numbers, kind="stable")).tolist()
+    starts, direction, enter_us, certain = (
+        found.numbers(place, kind) for place, kind in enumerate(("bool", "int2", "int8", "bool"), start=1)
+    )
+    texts = found.texts(5)
+    works = tuple(sorted(set(texts)))
+    work = np.array([works.index(text) for text in texts], dtype=np.int64)
+    swept, unobserved = (
+        [found.lists(place + n, kind) for n, (_, kind) in enumerate(_PIECES)] for place in (6, 10)
+    )
+    direction = direction.astype(np.int64)
+    bounds = np.searchsorted(numbers[order], np.arange(1, len(street_days) + 2)).tolist()
+    ours = [_PiecesOf(some) for some in (swept, unobserved)]
+    return [
+        (
+            starts[low:high],
+            Passes(
+                works,
+                work[low:high],
+                direction[low:high],
+                enter_us[low:high],
+                certain[low:high],
+                *ours[0].of(low, high),
+                *ours[1].of(low, high),
+            ),
+        )
+        for low, high in pairwise(bounds)
+    ]
+
+
+class _PiecesOf:
+    """The pieces (p, 4) of passes, one after the other."""
+
+    def __init__(self, columns: Sequence[Lists]) -> None:
+        self._rows = np.stack([column.elements for column in columns], axis=1)
+        counts = columns[0].counts
+        self._whose = np.repeat(np.arange(len(counts)), counts)
+        self._begins = np.concatenate([[0], np.cumsum(counts)]).tolist()
+
+    def of(self, low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Those of some passes, and whose of these each is."""
+        begin, end = self._begins[low], self._begins[high]
+        return self._rows[begin:end], self._whose[begin:end] - low

@@ -17,7 +17,7 @@ from processing.district import Street
 from processing.frequency import street_day
 from processing.service_day import US, day_start_us
 from processing.silence import Ground, gaps_of_day, shift_window
-from processing.sweep import Pass
+from processing.sweep import Passes
 from processing.verdict import Gap, verdict
 from storage import positions, reader, street_days
 from storage.queries.suspects import suspects
@@ -28,6 +28,7 @@ from streams.days import Days
 from streams.restate import CoreFailed, Touched
 
 CLOSED = "day closed"
+_NO_PASSES = Passes.of("", ())
 
 
 class DayClosed(Exception):  # noqa: N818 - says what happened
@@ -143,29 +144,32 @@ class Figures:
     ) -> dict[Key, Recorded]:
         """The figures of these street-days from their passes; of a closed day also those without any."""
         asked = [(street_id, day, self.days.just_swept_us(day)) for street_id, day in keys]
-        passes: dict[tuple[str, date], list[Pass]] = {key: [] for key in keys}
+        passes = dict(zip(keys, reader.counted_passes(connection, asked), strict=True))
         wanted: set[Key] = set()
-        for street_id, day, starts_in_it, one in reader.passes_of_street_days(connection, asked):
-            passes[street_id, day].append(one)
-            if starts_in_it:
-                wanted.add(Key(street_id, day, one.work))
-                core = self.cores.at(connection, day).core
-                for shift in core.district.shifts:
-                    from_us, to_us = shift_window(core.rules, shift, day)
-                    if from_us <= one.enter_us < to_us:
-                        wanted.add(Key(street_id, day, one.work, shift.shift_id))
+        for (street_id, day), (starts, some) in passes.items():
+            core = self.cores.at(connection, day).core
+            windows = {"": None} | {
+                s.shift_id: shift_window(core.rules, s, day) for s in core.district.shifts
+            }
+            for shift_id, window in windows.items():
+                if window is None:
+                    own = starts
+                else:
+                    own = starts & (some.enter_us >= window[0]) & (some.enter_us < window[1])
+                works = {some.works[work] for work in some.work[own].tolist()}
+                wanted |= {Key(street_id, day, work, shift_id) for work in works}
         # What was settled once stays on the record, if only to say that nothing is left of it.
         wanted |= {key for key in before if key.service_day in closed and key[:2] in passes}
-        return {key: self._figure(connection, key, passes[key[:2]]) for key in sorted(wanted)}
+        return {key: self._figure(connection, key, passes[key[:2]][1]) for key in sorted(wanted)}
 
-    def _figure(self, connection: Connection[Any], key: Key, passes: Iterable[Pass]) -> Recorded:
+    def _figure(self, connection: Connection[Any], key: Key, passes: Passes) -> Recorded:
         dated = self.cores.at(connection, key.service_day)
         core = dated.core
         street = core.streets[key.street_id]
         windows = {s.shift_id: shift_window(core.rules, s, key.service_day) for s in core.district.shifts}
         window_us = windows.get(key.shift_id)
         if key.shift_id and window_us is None:
-            passes, window_us = (), (0, 0)  # a shift that the map in force doesn't have
+            passes, window_us = _NO_PASSES, (0, 0)  # a shift that the map in force doesn't have
         try:
             figures = street_day(
                 street,
@@ -198,7 +202,7 @@ class Figures:
             street = self.cores.at(connection, day).core.streets[street_id]
             key = Key(street_id, day, street.work)
             old = before.get(key)
-            found[key] = old.recorded if old else self._figure(connection, key, ())
+            found[key] = old.recorded if old else self._figure(connection, key, _NO_PASSES)
         return found
 
     def _judged(

@@ -12,6 +12,7 @@ from api.context import Context, TheConnection, TheContext, TheDates, UserFault,
 from api.models import CorrectionInfo, FiguresVersion, StreetFrequency
 from processing.frequency import StreetDay, street_day
 from processing.silence import Ground, Seen, gaps_of_day
+from processing.sweep import Passes
 from processing.verdict import Gap, Verdict, verdict
 from storage.excuses import beside, excuses
 from storage.queries.corrections import Correction
@@ -90,7 +91,9 @@ def _open(
             one = found.get((day, street_id, street.work))
             figures = one.figures if one else None
             word = verdict(street, reference, figures, silences[day].get(street.work, []), rules)
-            nothing = figures or street_day(street, reference, day, street.work, (), rules)
+            nothing = figures or street_day(
+                street, reference, day, street.work, Passes.of(street_id, ()), rules
+            )
             rows.append(_row(street.name, nothing, street.required, word, one))
     return rows
 

@@ -16,6 +16,7 @@ from processing.district_files import parse_district
 from processing.frequency import street_day
 from processing.rules import Rules
 from processing.silence import Ground, gaps_of_day
+from processing.sweep import Passes
 from processing.verdict import verdict
 from tests.golden import answers, slow, store, translate, year
 from tests.golden.questions import StreetDay
@@ -37,7 +38,7 @@ def test_the_figures_of_every_street_day_and_shift_are_those_of_the_slow_count()
             translate.reference(street),
             key.day,
             street.work,
-            translate.passes(answers.passes()[key.street, key.day]),
+            Passes.of(key.street, translate.passes(answers.passes()[key.street, key.day])),
             RULES,
             answers.windows(key.day)[key.shift] if key.shift else None,
         )
@@ -63,7 +64,7 @@ def test_the_verdict_on_every_street_day_is_that_of_the_slow_count(*, roster: bo
                 translate.reference(one.street),
                 day,
                 street.work,
-                translate.passes(answers.passes()[street.street_id, day]),
+                Passes.of(street.street_id, translate.passes(answers.passes()[street.street_id, day])),
                 RULES,
             )
             said = verdict(street, translate.reference(one.street), figures, gaps.get(street.work, []), RULES)

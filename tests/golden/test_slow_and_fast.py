@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from processing.frequency import street_day
 from processing.rules import Rules
 from processing.shares import percents
+from processing.sweep import Passes
 from tests.golden import questions, slow, translate
 
 DAY = date(2025, 5, 1)
@@ -78,7 +79,7 @@ def test_the_figures_of_a_day_are_those_of_the_slow_count(
         translate.reference(street),
         DAY,
         "sweeping",
-        translate.passes(passes),
+        Passes.of("s", translate.passes(passes)),
         RULES,
     )
     assert translate.figures(fast) == slow.figures(street, "sweeping", passes, START_US, END_US)
@@ -91,7 +92,8 @@ def test_the_figures_of_a_shift_are_those_of_the_slow_count(
 ) -> None:
     street, passes = scene
     fast = street_day(
-        translate.street(street), translate.reference(street), DAY, "sweeping", translate.passes(passes), RULES,
+        translate.street(street), translate.reference(street), DAY, "sweeping",
+        Passes.of("s", translate.passes(passes)), RULES,
         SHIFT_US,
     )  # fmt: skip
     assert translate.figures(fast) == slow.figures(street, "sweeping", passes, *SHIFT_US)

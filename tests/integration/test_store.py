@@ -10,7 +10,7 @@ import psycopg
 from processing.fix import EQUIPMENT, Kind, Reason, Rejection, Report, ReportColumns
 from processing.frequency import StreetDay
 from processing.order import identity
-from processing.sweep import Pass, Piece
+from processing.sweep import Pass, Passes, Piece
 from storage import district, reader, street_days, writer
 from storage.place import Place
 from storage.queries.corrections import Correction, corrections
@@ -107,6 +107,14 @@ def test_passes_come_back_as_they_went_in(connection: psycopg.Connection) -> Non
         ("a", following, False, swept)
     ]
     assert reader.passes_of_street_days(connection, [("a", following, 41)]) == []
+    asked = [("none", DAY, 0), ("a", following, 40), ("a", DAY, 0), ("a", following, 41)]
+    counted = [(starts.tolist(), passes) for starts, passes in reader.counted_passes(connection, asked)]
+    assert [starts for starts, _ in counted] == [[], [False], [True, True], []]
+    for (_, found), wanted in zip(counted, ([], [swept], [swept, through], []), strict=True):
+        for column, expected in zip(found[1:], Passes.of("a", wanted)[1:], strict=True):
+            assert (column.dtype, column.shape) == (expected.dtype, expected.shape)
+            assert column.tolist() == expected.tolist()
+    assert reader.counted_passes(connection, []) == []
     writer.passes(connection, [swept], [])
     assert passes_of_day(connection, "a", DAY) == [through]
     assert passes_between(connection, "a", 0, 100) == []

@@ -13,12 +13,13 @@ from itertools import groupby, pairwise
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from processing.depth import Pieces
 from processing.rules import Rules
 from processing.service_day import day_start_us
 from processing.sweep import Piece
 
+Pieces = NDArray[np.int64]
 DAY = date(2024, 5, 1)
 START_US = day_start_us(DAY, 0, "Asia/Shanghai")
 LENGTH_MM = 40

@@ -10,10 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.coverage import Allowance, held_mm
-from processing.depth import depth
+from processing.depth import COUNTS, Depth, depth
 from processing.rules import Rules
 from processing.sweep import Piece
-from tests.unit.slow_count import GAP_US, LENGTH_MM, START_US, TINY, array, slow_counted, slow_held, sweeps
+from tests.unit.slow_count import (
+    GAP_US,
+    LENGTH_MM,
+    START_US,
+    TINY,
+    Pieces,
+    array,
+    slow_counted,
+    slow_held,
+    sweeps,
+)
+
+
+def counted_of(pieces: Pieces, length_mm: int, gap_us: int, since_us: int, *, closed: bool) -> Depth:
+    """The depth of pieces of a pass each."""
+    whose = np.arange(len(pieces))
+    return depth(pieces, whose, np.full(len(pieces), COUNTS), length_mm, gap_us, since_us, closed)
 
 
 @settings(max_examples=150, deadline=None)
@@ -26,7 +42,7 @@ from tests.unit.slow_count import GAP_US, LENGTH_MM, START_US, TINY, array, slow
 def test_what_is_held_is_what_counting_every_millimetre_gives(
     pieces: list[Piece], k: int, until_us: int | None, *, closed: bool
 ) -> None:
-    fast = depth(array(pieces), array([]), LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
+    fast = counted_of(array(pieces), LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
     slow = slow_counted(pieces, [], closed=closed)
     allowance = Allowance.of(TINY, LENGTH_MM)
     expected = slow_held(slow, k, math.inf if until_us is None else until_us, closed=closed)
@@ -39,7 +55,7 @@ def test_what_is_held_is_what_counting_every_millimetre_gives(
 def test_no_more_is_held_of_a_higher_depth_or_until_an_earlier_moment(
     pieces: list[Piece], *, closed: bool
 ) -> None:
-    counted = depth(array(pieces), array([]), LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
+    counted = counted_of(array(pieces), LENGTH_MM, GAP_US, START_US - GAP_US, closed=closed)
     allowance = Allowance.of(TINY, LENGTH_MM)
     by_depth = [held_mm(counted, k, allowance, closed=closed) for k in (1, 2, 3)]
     assert by_depth == sorted(by_depth, reverse=True)
@@ -68,10 +84,10 @@ def test_short_gaps_are_closed_up_to_a_tenth_of_the_length(
     stretches: list[tuple[int, int]], expected_mm: int
 ) -> None:
     pieces = np.array([(a * 1000, b * 1000, 0, 0) for a, b in stretches], dtype=np.int64).reshape(-1, 4)
-    counted = depth(pieces, array([]), 100_000, 1, -1, closed=False)
+    counted = counted_of(pieces, 100_000, 1, -1, closed=False)
     assert held_mm(counted, 1, Allowance.of(Rules(), 100_000), closed=False) == expected_mm
 
 
 def test_on_a_closed_street_a_gap_runs_across_the_start() -> None:
-    counted = depth(np.array([[6_000, 94_000, 0, 0]]), array([]), 100_000, 1, -1, closed=True)
+    counted = counted_of(np.array([[6_000, 94_000, 0, 0]]), 100_000, 1, -1, closed=True)
     assert held_mm(counted, 1, Allowance.of(Rules(), 100_000), closed=True) == 88_000

@@ -16,7 +16,7 @@ from processing.frequency import StreetDay, street_day
 from processing.linear_reference import Reference
 from processing.rules import Rules
 from processing.service_day import US
-from processing.sweep import Pass, Piece
+from processing.sweep import Pass, Passes, Piece
 from tests.unit.slow_count import DAY, LENGTH_MM, START_US, TINY, slow_counted, slow_held, sweeps
 
 MINUTE_US = 60 * US
@@ -59,7 +59,7 @@ def run(
 
 
 def figures(passes: Sequence[Pass], rules: Rules | None = None, *, sides: int = 1) -> StreetDay:
-    return street_day(street(sides), line(100_000), DAY, "sweeping", passes, rules or Rules())
+    return street_day(street(sides), line(100_000), DAY, "sweeping", Passes.of("s", passes), rules or Rules())
 
 
 WHOLE = st.tuples(st.integers(0, 6), st.integers(34, LENGTH_MM), st.booleans(), st.integers(0, 200)).map(
@@ -77,7 +77,7 @@ def test_the_kth_cleaning_is_at_the_first_microsecond_that_holds(
     pieces: list[Piece], *, closed: bool
 ) -> None:
     day = street_day(
-        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", [a_pass(one) for one in pieces], TINY
+        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", Passes.of("s", map(a_pass, pieces)), TINY
     )
     slow = slow_counted(pieces, [], closed=closed)
     needed = math.ceil(Fraction(9, 10) * LENGTH_MM)
@@ -102,7 +102,7 @@ INSTANTS = st.builds(
 
 def tiny(pieces: Sequence[Piece], *, closed: bool = False, rules: Rules = TINY) -> StreetDay:
     return street_day(
-        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", [a_pass(one) for one in pieces], rules
+        street(), line(LENGTH_MM, closed=closed), DAY, "sweeping", Passes.of("s", map(a_pass, pieces)), rules
     )
 
 
@@ -125,7 +125,12 @@ def test_order_and_grouping_of_passes_do_not_matter(pieces: list[Piece], data: s
     one_way = [Piece(min(p[:2]), max(p[:2]), p.from_us, p.to_us) for p in pieces]
     shuffled = data.draw(st.permutations(one_way))
     together = street_day(
-        street(), line(LENGTH_MM), DAY, "sweeping", [replace(a_pass(one_way[0]), swept=tuple(shuffled))], TINY
+        street(),
+        line(LENGTH_MM),
+        DAY,
+        "sweeping",
+        Passes.of("s", [replace(a_pass(one_way[0]), swept=tuple(shuffled))]),
+        TINY,
     )
     apart = tiny(one_way)
     assert replace(together, passes=0) == replace(apart, passes=0)
@@ -176,7 +181,9 @@ def test_each_of_two_sides_is_counted_by_itself() -> None:
 
 def test_a_one_way_street_has_one_side() -> None:
     oneway = street(2, oneway=True)
-    assert street_day(oneway, line(100_000), DAY, "sweeping", [run(0)], Rules()).frequency == 1
+    assert (
+        street_day(oneway, line(100_000), DAY, "sweeping", Passes.of("s", [run(0)]), Rules()).frequency == 1
+    )
 
 
 def test_certain_figures_leave_out_ambiguous_passes() -> None:
@@ -187,9 +194,9 @@ def test_certain_figures_leave_out_ambiguous_passes() -> None:
 
 def test_on_a_closed_street_a_gap_and_a_piece_run_across_the_start() -> None:
     ring = line(100_000, closed=True)
-    day = street_day(street(), ring, DAY, "sweeping", [run(0, 6, 94)], Rules())
+    day = street_day(street(), ring, DAY, "sweeping", Passes.of("s", [run(0, 6, 94)]), Rules())
     assert day.swept_mm == 88_000  # one gap of 12 m
-    day = street_day(street(), ring, DAY, "sweeping", [run(0, 40, 135)], Rules())
+    day = street_day(street(), ring, DAY, "sweeping", Passes.of("s", [run(0, 40, 135)]), Rules())
     assert (day.swept_mm, day.frequency) == (100_000, 1)
 
 
@@ -202,6 +209,6 @@ def test_unobserved_metres_count_only_in_what_would_have_been() -> None:
 def test_what_the_requirement_lacks_is_summed_over_cleanings() -> None:
     thrice = replace(street(), required=3)
     passes = [run(0), run(60, 0, 50)]
-    day = street_day(thrice, line(100_000), DAY, "sweeping", passes, Rules())
+    day = street_day(thrice, line(100_000), DAY, "sweeping", Passes.of("s", passes), Rules())
     # The first is there, the second lacks 40 of its 90 m, the third all.
     assert day.missing_mm == 130_000
