@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 SEED ?=
 FAULTS ?=
 
-.PHONY: help setup check test demo chaos faults bench bench-core bench-match bench-ingest bench-store bench-touch bench-load clean
+.PHONY: help setup check test demo chaos bench bench-core bench-match bench-ingest bench-store bench-touch bench-load clean
 
 help: ## Print this help
 	@echo "swept: which streets were swept, when, how completely and how often"
@@ -56,11 +56,8 @@ test: setup ## Run all tests (PYTEST_ARGS='-k name' for some, PYTEST_ARGS='-n 0'
 demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit to end then)
 	@$(BIN)/swept demo $(ARGS)
 
-chaos: setup ## Kill -9 each process at random moments; the figures must not change (SEED=n repeats a choice)
-	CHAOS_SEED=$(SEED) $(BIN)/pytest -s -m chaos tests/chaos/test_chaos.py
-
-faults: setup ## The same to the full form, with cuts, full disks, wrong clocks and more (SEED=n, FAULTS=200)
-	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos/test_faults.py tests/chaos/test_broker_loss.py
+chaos: setup ## Kill, cut, freeze, fill and misset everything, 200 times; the figures must not change (SEED=n, FAULTS=n)
+	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos
 
 bench: bench-core bench-ingest ## Measure what this machine does
 

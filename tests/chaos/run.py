@@ -19,7 +19,7 @@ from tests.chaos.faults import Fault, catalogue, wait_for
 from tests.chaos.line import Line
 
 PAUSE_S = (0.3, 2.0)
-RECOVERY_S_MAX = 60.0
+GIVEN_UP_S = 60.0
 #: What is delivered so long after the last fault still goes out.
 AFTER_S = 3.0
 
@@ -146,7 +146,7 @@ class Run:
     def _wait_for_new_work(self, fleet: Fleet, what: str) -> None:
         """Until all that was in the log now, and more than that, is in the figures, and whoever waits heard something."""
         waited = {d: d.outbox.acked_seq for d in fleet.devices.values() if d.outbox.kept}
-        deadline_s = time.monotonic() + RECOVERY_S_MAX
+        deadline_s = time.monotonic() + GIVEN_UP_S
         was: dict[int, int] | None = None
         while True:
             ends, done = self._line.ends(), self._line.committed()

@@ -4,7 +4,7 @@ Devices that keep their reports until `.../ack` names them play a shift, and one
 to the line. What is stored after that must be, to the byte, what a single worker makes of the same messages
 undisturbed, and passes and figures what the core makes of them without any server.
 
-`make faults SEED=n FAULTS=200` draws the same faults and moments again; more than 40 are done in rounds of 40
+`make chaos SEED=n FAULTS=200` draws the same faults and moments again; more than 40 are done in rounds of 40
 with seeds n, n + 1 and so on, each on fresh servers. CHAOS_ONLY=poison chooses among the kinds with that name.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import random
-import statistics
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -52,8 +51,7 @@ FAULTS = 200
 ROUND = 40
 RATE = 20.0
 SETTLED_S_MAX = 120.0
-MEDIAN_S_MAX, LONGEST_S_MAX = 10.0, 45.0
-"""Of the recoveries of a round. One may take long on a busy machine and nothing is wrong; most may not."""
+RECOVERY_S_MAX = 10.0
 #: Every seed that ever failed, and what it found: played again before new ones.
 FAILED: dict[int, str] = {}
 
@@ -81,7 +79,7 @@ def test_nothing_that_counts_changes_whatever_fails() -> None:
         if lacking:
             pytest.skip(lacking)
     for seed, faults in rounds():
-        say(f"\nseed {seed}: {faults} faults (make faults SEED={seed} FAULTS={faults} draws the same again)")
+        say(f"\nseed {seed}: {faults} faults (make chaos SEED={seed} FAULTS={faults} draws the same again)")
         play(seed, faults)
 
 
@@ -105,8 +103,8 @@ def play(seed: int, faults: int) -> None:
         wait_for(lambda: line.committed() == line.ends(), "the figures don't come", SETTLED_S_MAX)
         say(run.summary())
         hold_against(line, core, deliveries)
-    assert statistics.median(one.recovery_s for one in run.told) < MEDIAN_S_MAX
-    assert max(one.recovery_s for one in run.told) < LONGEST_S_MAX
+    slow = [(one.name, one.recovery_s) for one in run.told if one.recovery_s >= RECOVERY_S_MAX]
+    assert not slow, f"longer than {RECOVERY_S_MAX:.0f} s: {slow}"
 
 
 def hold_against(line: Line, core: Core, deliveries: list[Delivery]) -> None:

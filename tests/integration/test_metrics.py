@@ -19,11 +19,13 @@ from ingest.queue import BYTES, DROPPED, BrokerQueue
 from ingest.stats import Stats
 from ingest.subscriber import Subscriber
 from processing.pipeline import Core
+from streams.kafka_log import KafkaLog
 from streams.table_log import TableLog
 from streams.ticks import ticks
 from streams.worker import Worker
 from swept.collectors import IngestCollector, Steps, StoreCollector, WorkerCollector
 from swept.errors import UserError
+from swept.kafka_server import KafkaServer
 from swept.metrics import exported
 from tests.integration.small_world import ROUND_M, START_US, close_logs, district, drive, log_of, message
 
@@ -84,6 +86,34 @@ def test_a_worker_tells_what_it_did_how_long_it_took_and_what_is_left(
         assert value(told, "swept_closed_days") == 1
     store.close()
     worker.close()
+
+
+def test_the_lag_of_a_kafka_log_is_told_and_so_is_a_broker_that_is_away(
+    store_url: str, kafka: KafkaServer, kafka_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixes = drive(START_US, ROUND_M)
+    with (
+        closing(KafkaLog(kafka_url)) as log,
+        closing(StoreCollector(store_url, lambda: KafkaLog(kafka_url))) as store,
+        exported("process", "127.0.0.1", 0, store),
+    ):
+        log.append([message(unit, fixes, START_US + 2 * HOUR_US) for unit in ("u1", "u2")])
+        printed = capsys.readouterr().out
+        told = scraped(printed)
+        assert sum(value(told, "swept_lag_records", partition=str(n)) for n in range(log.partitions)) == 2
+        worker = Worker(store_url, log, Core(district()), "rules-1")
+        worker.drain()
+        worker.close()
+        told = scraped(printed)
+        assert sum(value(told, "swept_lag_records", partition=str(n)) for n in range(log.partitions)) == 0
+        kafka.kill()
+        try:
+            told = scraped(printed)
+            assert value(told, "swept_store_up") == 0
+            with pytest.raises(KeyError):
+                value(told, "swept_lag_records", partition="0")
+        finally:
+            kafka.ensure()
 
 
 def test_a_store_that_is_away_is_told_and_does_not_silence_the_rest(
