@@ -5,7 +5,8 @@
 The fixes of a simulated shift of twelve units go the way of the worker, in messages of one and of fifty: they are
 read as columns, their identities settled, cut by unit, and encoded for the store. (The first decode is the one-by-one
 way, which what isn't plain takes.) Then tracks with their passes, and street-days. The stages take turns in each
-repeat; the median of the repeats is printed, and the last line is JSON.
+repeat; the median of the repeats is printed. Last comes one street's day by how often it was swept. The last line
+is JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from datetime import date
 from statistics import median
 from typing import Any
 
@@ -26,8 +28,14 @@ use_own_cache()
 
 from processing.batch import compare, settle
 from processing.decode import Directory, decode
+from processing.district import Street
+from processing.frequency import street_day
+from processing.linear_reference import Reference
 from processing.pipeline import Core
 from processing.read import BatchReader
+from processing.rules import Rules
+from processing.service_day import US, day_start_us
+from processing.sweep import Pass, Passes, Piece
 from simulators.channel import Delivery
 from simulators.scenario import load_scenario, play
 from storage import fixes
@@ -38,6 +46,9 @@ from swept.settings import configs_folder
 
 #: So many records a worker takes in one batch.
 RECORDS = 2_000
+#: A street that a unit sweeps in 46 s with a fix each second, within four hours, so many times.
+LENGTH_MM, FIXES, WITHIN_S, TIMES = 120_000, 46, 4 * 3_600, (1, 5, 25, 50)
+DAY = date(2024, 5, 1)
 
 
 def messages(deliveries: Sequence[Delivery], size: int) -> list[Envelope]:
@@ -82,6 +93,54 @@ def stages_of(title: str, sent: Sequence[Envelope], directory: Directory) -> dic
     }
 
 
+def swept(times: int) -> Passes:
+    """Passes along all of the street, at random moments and at a pace that changes each second."""
+    chance = np.random.default_rng(times)
+    begin_us = day_start_us(DAY, 6 * 3_600, Rules().timezone)
+    found = []
+    for number in range(times):
+        inner = np.sort(chance.choice(np.arange(1, LENGTH_MM), FIXES - 1, replace=False)).tolist()
+        at_mm = [0, *inner, LENGTH_MM][:: 1 if chance.random() < 0.5 else -1]
+        first_us = begin_us + int(chance.uniform(0, WITHIN_S * US))
+        at_us = [first_us + n * US for n in range(len(at_mm))]
+        pieces = tuple(map(Piece, at_mm[:-1], at_mm[1:], at_us[:-1], at_us[1:]))
+        way = 1 if at_mm[0] == 0 else -1
+        found.append(
+            Pass(
+                f"u{number}",
+                first_us,
+                0,
+                "s",
+                "sweeping",
+                way,
+                first_us,
+                at_us[-1],
+                at_mm[0],
+                at_mm[-1],
+                pieces,
+            )
+        )
+    return Passes.of("s", found)
+
+
+def street_day_costs(repeats: int) -> dict[int, float]:
+    """Microseconds of one street's day, by how often it was swept."""
+    along_m = np.array([0.0, LENGTH_MM / 1_000])
+    where = Reference("s", LENGTH_MM, False, np.stack([along_m, 0.0 * along_m], axis=1), along_m)
+    street, rules = Street("s", "Street", (((0.0, 0.0), (1.0, 0.0)),)), Rules()
+    costs = {}
+    for times in TIMES:
+        passes = swept(times)
+        took = []
+        for _ in range(repeats + 1):
+            begun = time.thread_time()
+            for _ in range(20):
+                street_day(street, where, DAY, "sweeping", passes, rules)
+            took.append((time.thread_time() - begun) / 20)
+        costs[times] = round(1e6 * median(took[1:]), 1)
+    return costs
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -119,11 +178,11 @@ def main() -> None:
     print(f"{len(accepted):,} fixes, {len(passes):,} passes, median of {repeats}")
     for name, cost in costs.items():
         print(f"  {name:42s} {cost:7.2f} us a fix")
-    print(
-        json.dumps(
-            {"fixes": len(accepted), "us_per_fix": {name: round(cost, 2) for name, cost in costs.items()}}
-        )
-    )
+    days = street_day_costs(repeats)
+    for times, cost in days.items():
+        print(f"  a street's day of {times:2} passes, {FIXES} pieces each {cost:11,.0f} us")
+    told = {name: round(cost, 2) for name, cost in costs.items()}
+    print(json.dumps({"fixes": len(accepted), "us_per_fix": told, "us_per_street_day": days}))
 
 
 if __name__ == "__main__":

@@ -57,9 +57,6 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",
     "checkpoint_timeout": "15min",
-    # Little and often, and not fast: each minute's burst of it made figures come seconds late on two busy cores.
-    "autovacuum_naptime": "10s",
-    "autovacuum_vacuum_cost_delay": "5ms",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "jit": "off",
