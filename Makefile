@@ -84,8 +84,9 @@ bench-touch: setup ## Microseconds that a worker spends on a unit with one new f
 bench-ingest: setup ## Messages a second that one ingest process makes durable
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
 
-bench-load: setup ## What a machine with everything on it carries, and microseconds a fix in each stage (ARGS=--budget in a minute)
-	$(BIN)/python benchmarks/load.py $(ARGS)
+bench-load: setup ## What a machine with everything on it carries, and microseconds a fix in each stage (ARGS=--budget in three minutes)
+	$(BIN)/python benchmarks/load.py --fixes 1 $(ARGS)
+	$(BIN)/python benchmarks/load.py --fixes 50 $(ARGS)
 
 clean: ## Remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -126,7 +126,9 @@ def swept(times: int) -> Passes:
 def street_day_costs(repeats: int) -> dict[int, float]:
     """Microseconds of one street's day, by how often it was swept."""
     along_m = np.array([0.0, LENGTH_MM / 1_000])
-    where = Reference("s", LENGTH_MM, False, np.stack([along_m, 0.0 * along_m], axis=1), along_m)
+    where = Reference(
+        "s", LENGTH_MM, closed=False, xy=np.stack([along_m, 0.0 * along_m], axis=1), along_m=along_m
+    )
     street, rules = Street("s", "Street", (((0.0, 0.0), (1.0, 0.0)),)), Rules()
     costs = {}
     for times in TIMES:

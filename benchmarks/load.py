@@ -329,7 +329,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--history", type=int, default=0, help="seconds of the shift that are in the log before"
     )
-    parser.add_argument("--workers", type=int, default=1, help="0: ingest alone is measured")
+    parser.add_argument("--workers", type=int, default=2, help="default 2; 0: ingest alone is measured")
     parser.add_argument("--ingestors", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=16, help="of Kafka's topic (default 16)")
     parser.add_argument(

@@ -237,7 +237,7 @@ def main() -> None:
         sys.exit("name a file of messages of one fix and one of many: make bench-load writes both.")
     one, many = single[0], several[0]
     tables = {
-        "rates": rates([one, many]),
+        "rates": rates([run for run in runs if run["curve"] or run in (one, many)]),
         "budget": budget(one, many),
         "growth": growth(runs),
         "memory": memory([one, many], [built(copies) for copies in given.cores]),

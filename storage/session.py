@@ -6,7 +6,8 @@ notices: by TCP's own defaults after two hours. Everyone who is to take its work
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
@@ -55,3 +56,32 @@ def connect(store_url: str, silent_s_max: float, **options: Any) -> Connection[A
         connection.close()
         raise
     return connection
+
+
+class Left(NamedTuple):
+    """The server's side of a connection: its process, and when that began, since numbers are used again."""
+
+    pid: int
+    began: datetime
+
+
+def left_by(connection: Connection[Any]) -> Left:
+    """What stays on the server should this connection be lost."""
+    row = connection.execute(
+        "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    ).fetchone()
+    assert row is not None
+    return Left(*row)
+
+
+def end(connection: Connection[Any], left: Left | None) -> None:
+    """End the server's side of a connection that was lost, if it is still there.
+
+    In the middle of a COPY it waits for the rest, with all its locks: that isn't idle, no timeout of the server's
+    counts it, and where something between the two keeps its side open it never hears that the client is gone.
+    """
+    if left is not None:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
+            left,
+        )

@@ -125,6 +125,8 @@ class Worker:
         self._checkpoint = Checkpoint(log.log_id)
         self._backlog = Backlog(log.log_id, core.district.rules)
         self._connection: Connection[Any] | None = None
+        #: The server's side of the connection, this one or the one before: whoever loses it must end it.
+        self._left: session.Left | None = None
 
     def run(self, stop: Callable[[], bool], wait_s: float = 1.0) -> None:
         """Process until `stop()`; survives losing its positions and its connection."""
@@ -235,6 +237,8 @@ class Worker:
             self._connection = session.connect(
                 self._store_url, self._bounds.silent_s_max, prepare_threshold=2
             )
+            session.end(self._connection, self._left)
+            self._left = session.left_by(self._connection)
             self._connection.isolation_level = IsolationLevel.READ_COMMITTED
             self._checkpoint.reread(self._connection)
         return self._connection

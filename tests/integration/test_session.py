@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 
+import psycopg
 import pytest
 
 from storage import positions, session
@@ -26,3 +28,30 @@ def test_a_frozen_writer_does_not_hold_its_partition_for_ever(store_url: str) ->
             assert positions.lock(heir, log.log_id, [0]) == {0: positions.Position(0)}
         with pytest.raises(session.LOST):
             positions.lock(frozen, log.log_id, [0])
+
+
+def test_who_was_cut_off_within_a_copy_ends_what_it_left_on_the_server(store_url: str) -> None:
+    with (
+        closing(TableLog(store_url, partitions=1)) as log,
+        session.connect(store_url, SILENT_S_MAX) as lost,
+        session.connect(store_url, SILENT_S_MAX) as again,
+    ):
+        positions.read(lost, log.log_id, [0])
+        left = session.left_by(lost)
+        lost.execute("BEGIN")
+        positions.lock(lost, log.log_id, [0])
+        # As far as the server knows, the rest of this comes any moment.
+        lost.pgconn.send_query(b"COPY fix FROM STDIN")
+        lost.pgconn.flush()
+        again.execute("SET lock_timeout = '3s'")
+        with pytest.raises(psycopg.errors.LockNotAvailable), again.transaction():
+            positions.lock(again, log.log_id, [0])
+        session.end(again, left._replace(began=left.began + timedelta(seconds=1)))  # another with its number
+        with pytest.raises(psycopg.errors.LockNotAvailable), again.transaction():
+            positions.lock(again, log.log_id, [0])
+        session.end(again, left)
+        with again.transaction():
+            assert positions.lock(again, log.log_id, [0]) == {0: positions.Position(0)}
+        session.end(again, left)  # it is gone
+        session.end(again, None)
+        lost.close()
