@@ -57,7 +57,7 @@ demo: setup ## Sweep a district for a shift of 8 hours in 3 minutes (ARGS=--exit
 	@$(BIN)/swept demo $(ARGS)
 
 chaos: setup ## Kill, cut, freeze, fill and misset everything, 200 times; the figures must not change (SEED=n, FAULTS=n)
-	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos
+	CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s -m chaos tests/chaos $(PYTEST_ARGS)
 
 bench: bench-core bench-ingest ## Measure what this machine does
 

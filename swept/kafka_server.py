@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -38,6 +39,16 @@ JAVA_OPTIONS = (
     "-XX:TieredStopAtLevel=1",  # starts in half the time, and peaks matter less here
     "-XX:+ExitOnOutOfMemoryError",
 )
+ROOM_MIB = 16
+"""What must fit on the disk before Kafka starts."""
+_FILL = """
+import os, sys
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+for _ in range(int(sys.argv[2])):
+    if os.write(file, bytes(1 << 20)) < 1 << 20:
+        sys.exit("No space left on device")
+os.fsync(file)
+"""
 
 
 class KafkaServer(ChildServer):
@@ -57,6 +68,7 @@ class KafkaServer(ChildServer):
         return self.folder / "warnings.log"
 
     def _command(self) -> Sequence[str]:
+        self._see_room()
         deploy = deploy_folder() / "kafka"
         java = [
             _java(),
@@ -83,6 +95,26 @@ class KafkaServer(ChildServer):
         filled = template.format(port=self.port, controller_port=free_port(), data=self._data)
         lines = [line for line in filled.splitlines() if line and not line.startswith("#")]
         return dict(line.split("=", 1) for line in lines)
+
+    def _see_room(self) -> None:
+        """Raise UserError where the disk is full: a Kafka that starts on a full disk comes to lose its topics.
+
+        What it can't write then it cuts off its metadata, and at the next start it takes the partitions for strays.
+        """
+        room = self.folder / "room"
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _FILL, str(room), str(ROOM_MIB)],
+            env=self._environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        room.unlink(missing_ok=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["it can't be written"])[-1]
+            raise UserError(
+                f"Kafka needs {ROOM_MIB} MiB to start, and {self.folder} hasn't got them ({reason}): make room there."
+            )
 
     def _format(self, java: Sequence[str], properties: Path) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -53,7 +53,10 @@ RATE = 20.0
 SETTLED_S_MAX = 120.0
 RECOVERY_S_MAX = 10.0
 #: Every seed that ever failed, and what it found: played again before new ones.
-FAILED = {3: "a worker that was cut off within a COPY waited for the locks of what it had left on the server"}
+FAILED = {
+    3: "a worker that was cut off within a COPY waited for the locks of what it had left on the server",
+    4: "Kafka was started again while its disk was full, and lost its topics",
+}
 
 
 def say(line: str) -> None:

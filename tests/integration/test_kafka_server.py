@@ -19,6 +19,7 @@ from swept import kafka_server
 from swept.errors import UserError
 from swept.kafka_server import KafkaServer
 from swept.settings import deploy_folder
+from tests.chaos import shim
 
 MAVEN_THAT_FETCHES = """\
 #!/bin/sh
@@ -209,3 +210,26 @@ def test_without_java_or_maven_it_says_what_to_install(
 def test_the_java_form_and_the_container_are_one_release_of_kafka() -> None:
     pom = (deploy_folder() / "kafka/pom.xml").read_text(encoding="utf-8")
     assert "<version>4.1.1</version>" in pom
+
+
+def test_on_a_full_disk_it_does_not_start_and_with_room_it_has_its_topics(tmp_path: Path) -> None:
+    if lacking := kafka_server.missing() or shim.missing():
+        pytest.skip(lacking)
+    disk = shim.Shim(shim.build(tmp_path), tmp_path / "disk.shim")
+
+    class OnThatDisk(KafkaServer):
+        def _environment(self) -> dict[str, str]:
+            return super()._environment() | dict(disk.environment)
+
+    with OnThatDisk(tmp_path / "kafka") as server:
+        topic = make_topic(server)
+        send(server, topic, b"one")
+        disk.set(full=True)
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(UserError, match="make room there"):
+                server.ensure()
+        disk.good()
+        server.ensure()
+        send(server, topic, b"two")
+        assert read(server, topic) == [b"one", b"two"]
