@@ -65,13 +65,12 @@ class Left(NamedTuple):
     began: datetime
 
 
-def left_by(connection: Connection[Any]) -> Left:
-    """What stays on the server should this connection be lost."""
+def left_by(connection: Connection[Any]) -> Left | None:
+    """What stays on the server should this connection be lost; None on one that has no processes (WASM)."""
     row = connection.execute(
         "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     ).fetchone()
-    assert row is not None
-    return Left(*row)
+    return None if row is None else Left(*row)
 
 
 def end(connection: Connection[Any], left: Left | None) -> None:

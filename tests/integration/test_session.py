@@ -38,6 +38,7 @@ def test_who_was_cut_off_within_a_copy_ends_what_it_left_on_the_server(store_url
     ):
         positions.read(lost, log.log_id, [0])
         left = session.left_by(lost)
+        assert left is not None
         lost.execute("BEGIN")
         positions.lock(lost, log.log_id, [0])
         # As far as the server knows, the rest of this comes any moment.
