@@ -193,7 +193,7 @@ def _decide(
     most, cut = 0, -1
     for n in range(len(cover)):
         begin, end = look.sweeps[cover[n], 0], look.sweeps[cover[n], 1]
-        a, b = piece_above(pieces, begin, end, low), piece_below(pieces, begin, end, high)
+        a, b = _row_at(pieces, begin, end, low), _row_at(pieces, begin, end, high - 1)
         spans[n, 0], spans[n, 1] = a, b
         if abs(b - a) > most:
             most, cut = abs(b - a), pieces[(a + b) // 2, 1]
@@ -256,27 +256,13 @@ def _moment_us(piece: NDArray[np.int64], twice_mm: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def piece_above(pieces: NDArray[np.int64], begin: int, end: int, at_mm: int) -> int:
-    """The row of a sweep that lies just above a measure."""
+def _row_at(pieces: NDArray[np.int64], begin: int, end: int, mm: int) -> int:
+    """The row, of a sweep's from `begin` to `end` - 1, that covers the millimetre above a measure."""
     low, high = begin, end - 1
     ahead = pieces[begin, 1] > pieces[begin, 0]
     while low < high:
         middle = (low + high) // 2
-        if (pieces[middle, 1] > at_mm) if ahead else (pieces[middle, 1] <= at_mm):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@njit(cache=True, nogil=True)
-def piece_below(pieces: NDArray[np.int64], begin: int, end: int, at_mm: int) -> int:
-    """The row of a sweep that lies just below a measure."""
-    low, high = begin, end - 1
-    ahead = pieces[begin, 1] > pieces[begin, 0]
-    while low < high:
-        middle = (low + high) // 2
-        if (pieces[middle, 1] >= at_mm) if ahead else (pieces[middle, 1] < at_mm):
+        if (pieces[middle, 1] > mm) if ahead else (pieces[middle, 1] <= mm):
             high = middle
         else:
             low = middle + 1

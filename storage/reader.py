@@ -257,6 +257,14 @@ def passes_of_tracks(connection: Connection[Any], tracks: Sequence[tuple[str, in
     return [pass_of(row) for row in cursor]
 
 
+_OF_STREET_DAYS = """
+    FROM unnest(%s::text[], %s::date[], %s::bigint[]) WITH ORDINALITY AS wanted (street_id, day, from_us, number)
+    JOIN pass ON pass.street_id = wanted.street_id
+        AND (pass.service_day = wanted.day
+             OR pass.service_day = wanted.day - 1 AND pass.swept_until_us >= wanted.from_us)
+"""
+
+
 def passes_of_street_days(
     connection: Connection[Any], street_days: Sequence[tuple[str, date, int]]
 ) -> list[tuple[str, date, bool, Pass]]:
@@ -268,11 +276,8 @@ def passes_of_street_days(
     cursor.execute(
         f"""SELECT wanted.street_id, wanted.day, pass.service_day = wanted.day,
                    {", ".join("pass." + name for name in PASS_COLUMNS)}
-            FROM unnest(%s::text[], %s::date[], %s::bigint[]) AS wanted (street_id, day, from_us)
-            JOIN pass ON pass.street_id = wanted.street_id
-                AND (pass.service_day = wanted.day
-                     OR pass.service_day = wanted.day - 1 AND pass.swept_until_us >= wanted.from_us)
-            ORDER BY 1, 2, pass.unit_id, pass.track_start_us, pass.ordinal""",  # noqa: S608
+            {_OF_STREET_DAYS}
+            ORDER BY 1, 2, pass.unit_id, pass.track_start_us, pass.ordinal""",
         ([k[0] for k in street_days], [k[1] for k in street_days], [k[2] for k in street_days]),
     )
     return [(row[0], row[1], row[2], pass_of(row[3:])) for row in cursor]
@@ -282,11 +287,8 @@ _PIECES = tuple(zip(("from_mm", "to_mm", "from_us", "to_us"), ("int4", "int4", "
 _COUNTED = f"""
     SELECT number, pass.service_day = wanted.day, direction, enter_us, ambiguous_with IS NULL, pass.work,
            {", ".join(f"{what}_{name}" for what in ("piece", "unobserved") for name, _ in _PIECES)}
-    FROM unnest(%s::text[], %s::date[], %s::bigint[]) WITH ORDINALITY AS wanted (street_id, day, from_us, number)
-    JOIN pass ON pass.street_id = wanted.street_id
-        AND (pass.service_day = wanted.day
-             OR pass.service_day = wanted.day - 1 AND pass.swept_until_us >= wanted.from_us)
-"""  # noqa: S608 - the names are our own
+    {_OF_STREET_DAYS}
+"""
 
 
 def counted_passes(
