@@ -32,7 +32,7 @@ use_own_cache()
 
 from processing.district import District, Road, Unit, UnitProfile
 from processing.fix import Kind, Report, ReportColumns
-from processing.join import TOUCH_M, Legs, join_steps
+from processing.join import ANEW, TOUCH_M, Legs, join_steps
 from processing.pipeline import Core, steps_of
 from processing.rules import Rules
 from simulators.kubicka import Recording, read_recording, track_folders
@@ -89,7 +89,7 @@ def matched_arcs(core: Core, reports: ReportColumns) -> list[int]:
     """Arc indexes of the decoded path in order, consecutive repeats once; what it only touched isn't in it."""
     driven: list[int] = []
     for fixes, match in core.matched("car", reports):
-        legs, _ = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match))
+        legs, _ = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match), ANEW)
         driven += without_touches(legs, core.rules.leave_m_min)
     return arcs_of(core, driven)
 

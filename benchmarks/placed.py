@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.join import join_steps
+from processing.join import ANEW, join_steps
 from processing.match import Match, TrackFixes
 from processing.network import Network
 from processing.pipeline import Core, steps_of
@@ -43,7 +43,7 @@ class Counts(NamedTuple):
 
 def placed_fixes(core: Core, fixes: TrackFixes, match: Match) -> Placed:
     """Where swept has each fix of a track: on the joined path; where that has a hole, at the last step."""
-    legs, path = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match))
+    legs, path = join_steps(core.network, core.routes, match.weights, steps_of(fixes, match), ANEW)
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8)
     told = Fixes(fixes.time_us, fixes.speed_kmh, fixes.working, *nothing)
     at_m = place_fixes(told, match.steps, path, bool(np.isnan(fixes.speed_kmh).all()))

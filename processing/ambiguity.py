@@ -10,13 +10,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from processing.lattice import OFF
-from processing.match import Match
+from processing.lattice import OFF, Lattice, Weights
 from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
+from processing.sweep import Run
 from processing.viterbi import decode_between
 
 
@@ -33,8 +34,8 @@ NO_RIVAL = Rival(-1, math.inf)
 class Window(NamedTuple):
     """All that a pass's rival depends on.
 
-    Its line, the rows [low, high), the states in which these begin and end (-1: any), and at which of them
-    (from `low` on, the bytes of int64) the unit is on the line.
+    Its line, the rows [low, high), the states in which these begin and end (-1: any), and at which of the rows that
+    are not held the unit is on the line (bytes of bool).
     """
 
     line: int
@@ -45,38 +46,86 @@ class Window(NamedTuple):
     on: bytes
 
 
-def window_of(
-    match: Match, step_line: NDArray[np.int64], line: int, first_step: int, last_step: int
-) -> Window | None:
-    """The window of the pass on `line` that lies between two steps of a track; None where no step is on it."""
-    on = first_step + np.flatnonzero(step_line[first_step : last_step + 1] == line)
-    if not len(on):
+def window_of(run: Run, step_line: NDArray[np.int64]) -> Window | None:
+    """The window of a run; None where no step is on its line."""
+    if run.low < 0:
         return None
-    low, high = max(0, int(on[0]) - 1), min(len(match.states), int(on[-1]) + 2)
-    start = int(match.states[low]) if low < on[0] else -1
-    end = int(match.states[high - 1]) if high - 1 > on[-1] else -1
-    return Window(line, low, high, start, end, (on - low).tobytes())
+    on = step_line[run.low + (run.start >= 0) : run.high - (run.end >= 0)] == run.line
+    return Window(run.line, run.low, run.high, run.start, run.end, on.tobytes())
 
 
-def rival_of(network: Network, routes: Routes, match: Match, window: Window) -> Rival:
+@njit(cache=True, nogil=True)
+def find_windows(states: NDArray[np.int64], step_line: NDArray[np.int64], runs: NDArray[np.void]) -> None:
+    """Write each run's window: a row more than those of its own on its line, where there is one, which is held."""
+    for r in range(len(runs)):
+        run = runs[r]
+        first, last = -1, -1
+        for step in range(run.first_step, run.last_step + 1):
+            if step_line[step] == run.line:
+                first, last = step if first < 0 else first, step
+        run.low, run.high, run.start, run.end = -1, -1, -1, -1
+        if first >= 0:
+            run.low, run.high = max(0, first - 1), min(len(states), last + 2)
+            if run.low < first:
+                run.start = states[run.low]
+            if run.high - 1 > last:
+                run.end = states[run.high - 1]
+
+
+def rival_of(network: Network, routes: Routes, weights: Weights, lattice: Lattice, window: Window) -> Rival:
     """The best rival of a pass.
 
     Off the network is no rival: it says that the unit was on no street, not on another one.
     """
-    low, high = window.low, window.high
-    on = low + np.frombuffer(window.on, dtype=np.int64)
+    on = np.frombuffer(window.on, dtype=np.bool_)
+    line, low, high, start, end, _ = window
+    return Rival(*_rival_of(network, routes, weights, lattice, line, low, high, start, end, on))
+
+
+@njit(cache=True, nogil=True)
+def _rival_of(
+    network: Network,
+    routes: Routes,
+    weights: Weights,
+    lattice: Lattice,
+    line: int,
+    low: int,
+    high: int,
+    start: int,
+    end: int,
+    on: NDArray[np.bool_],
+) -> tuple[int, float]:
+    candidates = lattice.candidates[low:high]
+    part = Lattice(lattice.rows[low:high], candidates, lattice.work.copy(), lattice.tip)
     states = np.empty(high - low, dtype=np.int64)
-    held = (network, routes, match.weights, match.window(low, high), window.start, window.end)
-    own_logp = decode_between(*held, -1, states)
-    rival_logp = decode_between(*held, window.line, states)
+    own_logp = decode_between(network, routes, weights, part, start, end, -1, states)
+    rival_logp = decode_between(network, routes, weights, part, start, end, line, states)
     if rival_logp == -math.inf:
-        return NO_RIVAL
-    # What the bound on lag fixed may be less likely, here, than to leave the network.
-    on = on[states[on - low] != OFF]
-    if not len(on):
-        return NO_RIVAL
-    edges = match.candidates["edge"][on, states[on - low] // 2]
-    return Rival(int(np.bincount(network.edge_line[edges]).argmax()), own_logp - rival_logp)
+        return -1, math.inf
+    held = 1 if start >= 0 else 0
+    lines = np.empty(len(on), dtype=np.int64)
+    n = 0
+    for i in range(len(on)):
+        state = states[held + i]
+        # What the bound on lag fixed may be less likely, here, than to leave the network.
+        if on[i] and state != OFF:
+            lines[n] = network.edges[candidates[held + i, state // 2].edge].line
+            n += 1
+    if n == 0:
+        return -1, math.inf
+    return _most_common(np.sort(lines[:n])), own_logp - rival_logp
+
+
+@njit(cache=True, nogil=True)
+def _most_common(ordered: NDArray[np.int64]) -> int:
+    """The number that is there most often, of several the lowest."""
+    best, most, first = ordered[0], 0, 0
+    for i in range(len(ordered)):
+        if ordered[i] != ordered[first]:
+            first = i
+        if i + 1 - first > most:
+            best, most = ordered[i], i + 1 - first
+    return int(best)
 
 
 def certainty(rival: Rival, rules: Rules) -> float:

@@ -238,7 +238,7 @@ def integers(values: Sequence[int]) -> NDArray[np.int64]:
 
 def floats(values: list[Any]) -> NDArray[np.float64]:
     """Numbers, NaN where None; of most columns all are or none is."""
-    if values.count(None) == len(values):
+    if values and values[0] is None and values.count(None) == len(values):
         return np.full(len(values), np.nan)
     return np.array(values, dtype=np.float64)
 

@@ -10,24 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.ambiguity import NO_RIVAL, Rival, Window, certainty, rival_of, window_of
+from processing.ambiguity import NO_RIVAL, Rival, Window, certainty, find_windows, rival_of, window_of
 from processing.datum_guard import Seen
 from processing.district import Unit
 from processing.fix import ReportColumns
 from processing.join import ANEW, Begun, Legs, Path, Steps, join_steps
-from processing.lattice import Lattice, new_lattice
+from processing.lattice import Lattice, Weights, new_lattice
 from processing.match import Match, TrackFixes, close_track, take_fixes, weights_of, write_way
 from processing.network import Network
 from processing.route import Routes
 from processing.rules import Rules
-from processing.sweep import Pass, group_legs, runs_of
+from processing.sweep import Pass, Piece, Run, group_legs, lay_runs, pieces_of
 from processing.track import begin_stay, ending
 from processing.viterbi import meeting
 from processing.working import SPEED_WINDOW_S, Band, Fixes, doings_of
@@ -71,14 +70,28 @@ class Changes(NamedTuple):
 NO_CHANGES = Changes(np.empty(0, np.int64), np.empty(0, np.int8))
 
 
-@dataclass(slots=True)
-class _Decoded:
-    """The tail as it was decoded last: what is looked at to see how much of it is frozen."""
+class _Settled(NamedTuple):
+    """How much of a tail no later fix can change: all before a step.
 
-    match: Match
-    path: Path
-    legs: Legs
-    numbers: NDArray[np.int64]
+    That step's fix in the track, what the path comes to there (where it is on the network), how many legs from it
+    on are settled as well, and how many passes.
+    """
+
+    step: int
+    fix: int
+    on: bool
+    begun: Begun
+    legs: int
+    passes: int
+
+
+class _Found(NamedTuple):
+    """What a tail comes to: the lines of its steps (m,), the runs (r,), their pieces (p, 5), and what is settled."""
+
+    step_line: NDArray[np.int64]
+    pieces: NDArray[np.int64]
+    runs: NDArray[np.void]
+    settled: _Settled
 
 
 class Growing:
@@ -101,8 +114,9 @@ class Growing:
         self._skip = self._ordinal = 0
         self._told = False
         self._rivals: dict[Window, Rival] = {}
+        self._made: dict[bytes, tuple[tuple[Piece, ...], tuple[Piece, ...]]] = {}
         self._hashed = hashlib.sha256(), hashlib.sha256()
-        self._decoded: _Decoded | None = None
+        self._settled: _Settled | None = None
         self._stay = begin_stay(start_us)
         self._seen = Seen(ground.network)
 
@@ -148,50 +162,43 @@ class Growing:
 
     def take(self, fixes: TrackFixes) -> tuple[Pass, ...]:
         """Match fixes that were noted; the passes that may have changed, now `open`."""
-        ground, weights = self._ground, self._weights
+        ground, profile = self._ground, self.unit.profile
         self._told = self._told or not np.isnan(fixes.speed_kmh).all()
         tail = fixes if self._fixes is None else _joined(self._fixes, fixes)
         self._fixes = tail
-        self._lattice = lattice = _with_room(self._lattice, len(fixes.time_us) + 1)
-        room = _room_for(lattice, weights)
-        held = _decode(ground.network, ground.routes, fixes, lattice, _copy(lattice), room)
-        match = Match(*(c if n == "weights" else c[:held] for n, c in room._asdict().items()))
-        local = match.steps - self._first_fix
-        steps = Steps(
-            time_us=tail.time_us[local],
-            x_m=tail.x_m[local],
-            y_m=tail.y_m[local],
-            sigma_m=match.rows["sigma_m"],
-            edge=match.edge,
-            direction=match.direction,
-            measure_m=match.measure_m,
-            driven_m=match.rows["driven_m"],
+        self._lattice = _with_room(self._lattice, len(fixes.time_us) + 1)
+        found = _found(
+            ground.network,
+            ground.routes,
+            self._weights,
+            self._lattice,
+            tail,
+            len(tail.time_us) - len(fixes.time_us),
+            self._first_fix,
+            self._changes,
+            Band(profile.work_kmh_min, profile.work_kmh_max),
+            self._begun,
+            self._skip,
+            ground.streets,
+            ground.rules.leave_m_min,
+            not self._told,
         )
-        legs, path = join_steps(ground.network, ground.routes, weights, steps, self._begun)
-        numbers = group_legs(
-            ground.network, legs, path, match.edge, ground.streets, ground.rules.leave_m_min, self._skip
-        )
-        self._decoded = _Decoded(match, path, legs, numbers)
-        self.open = tuple(self._passes(tail, local, self._decoded))
+        self._settled = found.settled
+        self.open = tuple(self._passes(found))
         return self.open
 
-    def _passes(self, tail: TrackFixes, local: NDArray[np.int64], decoded: _Decoded) -> list[Pass]:
-        ground, unit, match = self._ground, self.unit, decoded.match
-        network, rules = ground.network, ground.rules
-        step_line = np.where(match.edge >= 0, network.edge_line[match.edge], -1)
-        band = Band(unit.profile.work_kmh_min, unit.profile.work_kmh_max)
-        told = Fixes(tail.time_us, tail.speed_kmh, tail.working, *self._changes)
-        doings, at_m = doings_of(
-            network, decoded.legs, decoded.path, told, local, step_line, band, smooth=not self._told
-        )
+    def _passes(self, found: _Found) -> list[Pass]:
+        ground, unit, rules = self._ground, self.unit, self._ground.rules
         passes: list[Pass] = []
         rivals: dict[Window, Rival] = {}
-        for run in runs_of(network, decoded.legs, decoded.numbers, doings, at_m, tail.time_us):
-            rival = NO_RIVAL
-            if run.swept:
-                window = window_of(match, step_line, run.line, run.first_step, run.last_step)
-                if window is not None:
-                    rival = self._rival(match, window, rivals)
+        made: dict[bytes, tuple[tuple[Piece, ...], tuple[Piece, ...]]] = {}
+        for run in map(Run._make, found.runs.tolist()):
+            rows = found.pieces[run.first_piece : run.last_piece]
+            # Most runs are as they were before, and to make a piece costs as much as to find it.
+            key = rows.tobytes()
+            swept, unobserved = made[key] = self._made.get(key) or pieces_of(rows)
+            window = window_of(run, found.step_line) if swept else None
+            rival = NO_RIVAL if window is None else self._rival(window, rivals)
             sure = certainty(rival, rules)
             passes.append(
                 Pass(
@@ -205,22 +212,22 @@ class Growing:
                     leave_us=run.leave_us,
                     enter_mm=run.enter_mm,
                     leave_mm=run.leave_mm,
-                    swept=run.swept,
-                    unobserved=run.unobserved,
+                    swept=swept,
+                    unobserved=unobserved,
                     ambiguous_with=ground.line_ids[rival.line] if sure < rules.certainty_min else None,
                     certainty=sure,
                 )
             )
-        self._rivals = rivals
+        self._rivals, self._made = rivals, made
         return passes
 
-    def _rival(self, match: Match, window: Window, rivals: dict[Window, Rival]) -> Rival:
+    def _rival(self, window: Window, rivals: dict[Window, Rival]) -> Rival:
         """A pass's rival, as it was found before where what it depends on is the same."""
         dropped = int(self._lattice.tip["dropped"][0])
         known = window._replace(low=window.low + dropped, high=window.high + dropped)
         rival = self._rivals.get(known)
         if rival is None:
-            rival = rival_of(self._ground.network, self._ground.routes, match, window)
+            rival = rival_of(self._ground.network, self._ground.routes, self._weights, self._lattice, window)
         # The last row may be there only because the track ends here for now.
         if known.high <= int(self._lattice.tip["rows"][0]):
             rivals[known] = rival
@@ -228,33 +235,21 @@ class Growing:
 
     def settle(self) -> bool:
         """Freeze what no later fix can change, and let go of it; False: what is left is too much to keep."""
-        decoded, fixes = self._decoded, self._fixes
+        settled, fixes = self._settled, self._fixes
         # Without told speeds places are smoothed over neighbours to both sides.
-        if decoded is None or fixes is None or not self._told:
+        if settled is None or fixes is None or not self._told:
             return len(self._lattice.rows) <= ROWS_MAX
-        network, (path, legs, numbers) = self._ground.network, (decoded.path, decoded.legs, decoded.numbers)
-        step, skip, frozen = _frozen(
-            network,
-            self._lattice,
-            decoded.match.edge,
-            path,
-            legs,
-            numbers,
-            self._skip,
-            self._ground.rules.leave_m_min,
-            math.isnan(self._begun.measure_m),
-        )
-        if step > 0:
-            fix = int(decoded.match.steps[step]) - self._first_fix
-            if decoded.match.edge[step] >= 0:
-                self._begun = Begun(float(path.at_m[step]), int(path.hole[step]), float(path.measure_m[step]))
+        if settled.step > 0:
+            fix = settled.fix - self._first_fix
+            if settled.on:
+                self._begun = settled.begun
             self._fixes = _joined(fixes.part(fix, len(fixes.time_us)))
-            self._first_fix += fix
+            self._first_fix = settled.fix
             self._changes = self._changes.part(self._changes.time_us > fixes.time_us[fix])
-            self._skip, self._ordinal = skip, self._ordinal + frozen
-            self.open = self.open[frozen:]
-            self._lattice = _without(self._lattice, step)
-        self._decoded = None
+            self._skip, self._ordinal = settled.legs, self._ordinal + settled.passes
+            self.open = self.open[settled.passes :]
+            self._lattice = _without(self._lattice, settled.step)
+        self._settled = None
         return len(self._lattice.rows) <= ROWS_MAX
 
 
@@ -286,32 +281,76 @@ def _moved(lattice: Lattice, low: int, count: int, room: int) -> Lattice:
     return Lattice(moved.rows, moved.candidates, lattice.work, lattice.tip)
 
 
-def _copy(lattice: Lattice) -> Lattice:
-    """Another end of the same rows."""
-    return Lattice(lattice.rows, lattice.candidates, lattice.work.copy(), lattice.tip.copy())
-
-
-def _room_for(lattice: Lattice, weights: Any) -> Match:  # noqa: ANN401
-    states, edge, direction = np.empty((3, len(lattice.rows)), dtype=np.int64)
-    measure_m = np.empty(len(lattice.rows))
-    return Match(lattice.rows, lattice.candidates, weights, states, edge, direction, measure_m)
-
-
 @njit(cache=True, nogil=True)
-def _decode(
-    network: Network, routes: Routes, fixes: TrackFixes, lattice: Lattice, closed: Lattice, match: Match
-) -> int:
-    """Take fixes into the lattice, and decode it as if they were the last; how many rows that are.
+def _found(
+    network: Network,
+    routes: Routes,
+    weights: Weights,
+    lattice: Lattice,
+    tail: TrackFixes,
+    new: int,
+    first_fix: int,
+    changes: Changes,
+    band: Band,
+    begun: Begun,
+    skip: int,
+    streets: int,
+    leave_m_min: float,
+    smooth: bool,  # noqa: FBT001 - a kernel takes no keywords
+) -> _Found:
+    """Take a tail's fixes from `new` on into the lattice; what the whole tail comes to if they are the last.
 
-    `closed` has the same rows and an end of its own: the row that ends the track may not be one later.
+    All in one kernel: a call from outside costs some microseconds for the network alone.
     """
-    take_fixes(network, routes, match.weights, fixes, 0, len(fixes.time_us), lattice)
-    closed.tip[:] = lattice.tip
-    closed.work[:] = lattice.work
-    state = close_track(network, routes, match.weights, closed)
+    take_fixes(network, routes, weights, tail, new, len(tail.time_us), lattice)
+    # The row that ends the track may not be one later: it goes into an end of its own.
+    closed = Lattice(lattice.rows, lattice.candidates, lattice.work.copy(), lattice.tip.copy())
+    state = close_track(network, routes, weights, closed)
     held = closed.tip[0].rows - closed.tip[0].dropped
+    match = Match(
+        lattice.rows[:held],
+        lattice.candidates[:held],
+        weights,
+        np.empty(held, dtype=np.int64),
+        np.empty(held, dtype=np.int64),
+        np.empty(held, dtype=np.int64),
+        np.empty(held),
+    )
     write_way(match, 0, held, state)
-    return int(held)
+    local, step_line = np.empty(held, dtype=np.int64), np.full(held, -1, dtype=np.int64)
+    sigma_m, driven_m = np.empty(held), np.empty(held)
+    for i in range(held):
+        row = match.rows[i]
+        local[i], sigma_m[i], driven_m[i] = row.fix - first_fix, row.sigma_m, row.driven_m
+        if match.edge[i] >= 0:
+            step_line[i] = network.edges[match.edge[i]].line
+    steps = Steps(
+        tail.time_us[local],
+        tail.x_m[local],
+        tail.y_m[local],
+        sigma_m,
+        match.edge,
+        match.direction,
+        match.measure_m,
+        driven_m,
+    )
+    legs, path = join_steps(network, routes, weights, steps, begun)
+    numbers = group_legs(network, legs, path, match.edge, streets, leave_m_min, skip)
+    told = Fixes(tail.time_us, tail.speed_kmh, tail.working, changes.time_us, changes.state)
+    doings, at_m = doings_of(network, legs, path, told, local, step_line, band, smooth)
+    pieces, runs = lay_runs(network, legs, numbers, doings, at_m, tail.time_us)
+    anew = math.isnan(begun.measure_m)
+    step, more, frozen = _frozen(network, lattice, match.edge, path, legs, numbers, skip, leave_m_min, anew)
+    settled = _Settled(
+        step,
+        match.rows[step].fix,
+        match.edge[step] >= 0,
+        Begun(path.at_m[step], path.hole[step], path.measure_m[step]),
+        more,
+        frozen,
+    )
+    find_windows(match.states, step_line, runs)
+    return _Found(step_line, pieces, runs, settled)
 
 
 @njit(cache=True, nogil=True)

@@ -38,7 +38,11 @@ DETOUR_SHARE, DETOUR_SIGMAS = 1.3, 4.0
 
 
 class Steps(NamedTuple):
-    """The decoded steps (m,) of a track; `edge` is -1 off the network, `driven_m` NaN where not told."""
+    """The decoded steps (m,) of a track; `edge` is -1 off the network, `driven_m` NaN where not told.
+
+    All columns are contiguous: a column of records is so only where there is one record, and for another kind of
+    array a kernel would be compiled anew.
+    """
 
     time_us: NDArray[np.int64]
     x_m: NDArray[np.float64]
@@ -226,22 +230,35 @@ def _join_all(
     return n
 
 
+@njit(cache=True, nogil=True)
 def join_steps(
-    network: Network, routes: Routes, weights: Weights, steps: Steps, begun: Begun = ANEW
+    network: Network, routes: Routes, weights: Weights, steps: Steps, begun: Begun
 ) -> tuple[Legs, Path]:
     """The legs of a decoded track, and where its steps lie on the path they make."""
     m = len(steps.time_us)
-    path = Path(np.zeros(m), np.zeros(m, dtype=np.int64), np.zeros(m))
+    path = Path(np.empty(m), np.empty(m, dtype=np.int64), np.empty(m))
     rows = 4 * m + LEGS_MAX
     while True:
-        legs = _room_for(rows)
-        count = _join_all(network, routes, weights, steps, begun, legs, path)
-        if count >= 0:
-            return Legs(**{name: column[:count] for name, column in legs._asdict().items()}), path
+        legs = Legs(
+            np.empty(rows, dtype=np.int64),
+            np.empty(rows, dtype=np.int64),
+            np.empty(rows, dtype=np.int64),
+            np.empty(rows, dtype=np.int64),
+            np.empty(rows),
+            np.empty(rows),
+            np.empty(rows),
+        )
+        n = _join_all(network, routes, weights, steps, begun, legs, path)
+        if n >= 0:
+            break
         rows *= 2
-
-
-def _room_for(rows: int) -> Legs:
-    step_a, step_b, edge, direction = np.zeros((4, rows), dtype=np.int64)
-    from_m, to_m, path_m = np.zeros((3, rows))
-    return Legs(step_a, step_b, edge, direction, from_m, to_m, path_m)
+    found = Legs(
+        legs.step_a[:n],
+        legs.step_b[:n],
+        legs.edge[:n],
+        legs.direction[:n],
+        legs.from_m[:n],
+        legs.to_m[:n],
+        legs.path_m[:n],
+    )
+    return found, path

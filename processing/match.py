@@ -76,11 +76,6 @@ class Match(NamedTuple):
         fixes: NDArray[np.int64] = self.rows["fix"]
         return fixes
 
-    def window(self, low: int, high: int) -> Lattice:
-        """The lattice of the steps [low, high)."""
-        room = new_lattice(0)
-        return Lattice(self.rows[low:high], self.candidates[low:high], room.work, room.tip)
-
 
 def weights_of(profile: UnitProfile, rules: Rules) -> Weights:
     """The model's parameters for a kind of unit."""

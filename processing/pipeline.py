@@ -231,9 +231,9 @@ def steps_of(fixes: TrackFixes, match: Match) -> Steps:
         time_us=fixes.time_us[steps],
         x_m=fixes.x_m[steps],
         y_m=fixes.y_m[steps],
-        sigma_m=match.rows["sigma_m"],
+        sigma_m=np.ascontiguousarray(match.rows["sigma_m"]),
         edge=match.edge,
         direction=match.direction,
         measure_m=match.measure_m,
-        driven_m=match.rows["driven_m"],
+        driven_m=np.ascontiguousarray(match.rows["driven_m"]),
     )

@@ -204,9 +204,12 @@ def _moment_us(doings: Doings, d: int, at_m: float) -> int:
     return int(doings.from_us[d] + round(share * (doings.to_us[d] - doings.from_us[d])))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A pass without its unit: what the kernels found, and the steps it lies between."""
+class Run(NamedTuple):
+    """A pass without its unit.
+
+    It lies between two steps of the track, and its pieces are [first_piece, last_piece) of all. [low, high) are the
+    rows of its window (processing/ambiguity.py), and `start` and `end` the states that are held there.
+    """
 
     line: int
     direction: int
@@ -216,67 +219,42 @@ class Run:
     leave_mm: int
     first_step: int
     last_step: int
-    swept: tuple[Piece, ...]
-    unobserved: tuple[Piece, ...]
+    first_piece: int
+    last_piece: int
+    low: int
+    high: int
+    start: int
+    end: int
 
 
 #: A run as kernels write it.
-_RUN = np.dtype(
-    [
-        (name, "i8")
-        for name in (
-            "line",
-            "direction",
-            "enter_us",
-            "leave_us",
-            "enter_mm",
-            "leave_mm",
-            "first_step",
-            "last_step",
-        )
-    ]
-)
+_RUN = np.dtype([(name, "i8") for name in Run._fields])
 
 
-def runs_of(
-    network: Network,
-    legs: Legs,
-    numbers: NDArray[np.int64],
-    doings: Doings,
-    at_m: NDArray[np.float64],
-    time_us: NDArray[np.int64],
-) -> list[Run]:
-    """The runs along streets that a track's legs make, in the order in which they begin.
-
-    `at_m` (n,) is where on the path each fix lies, `time_us` (n,) when it was.
-    """
-    # A doing is cut by the legs it runs over: no more pieces than there are ends of both.
-    pieces = np.empty((len(legs.edge) + len(doings.what) + 1, 6), dtype=np.int64)
-    rows = np.empty(len(legs.edge), dtype=_RUN)
-    count, runs = _runs(network, legs, numbers, doings, at_m, time_us, pieces, rows)
-    swept: list[list[Piece]] = [[] for _ in range(runs)]
-    unobserved: list[list[Piece]] = [[] for _ in range(runs)]
-    whose, whats = pieces[:count, 0].tolist(), pieces[:count, 5].tolist()
-    for number, what, piece in zip(whose, whats, starmap(Piece, pieces[:count, 1:5].tolist()), strict=True):
-        (swept if what == SWEPT else unobserved)[number].append(piece)
-    found = zip(rows[:runs].tolist(), swept, unobserved, strict=True)
-    return [Run(*whole) for row, done, unknown in found for whole in [(*row, tuple(done), tuple(unknown))]]
+def pieces_of(rows: NDArray[np.int64]) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """What was swept and what nobody observed, of the pieces (p, 5) of a run."""
+    swept = rows[:, 4] == SWEPT
+    done, unknown = (tuple(starmap(Piece, rows[which, :4].tolist())) for which in (swept, ~swept))
+    return done, unknown
 
 
 @njit(cache=True, nogil=True)
-def _runs(
+def lay_runs(
     network: Network,
     legs: Legs,
     numbers: NDArray[np.int64],
     doings: Doings,
     at_m: NDArray[np.float64],
     time_us: NDArray[np.int64],
-    pieces: NDArray[np.int64],
-    rows: NDArray[np.void],
-) -> tuple[int, int]:
-    """Write the pieces and the runs; how many there are of each."""
+) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """The runs (r,) along streets that a track's legs make, in the order in which they begin, and their pieces.
+
+    `at_m` (n,) is where on the path each fix lies, `time_us` (n,) when it was. A row of pieces (p, 5) is from_mm,
+    to_mm, from_us, to_us, what; those of a run follow on each other. Windows are not found yet.
+    """
     known = np.flatnonzero(~np.isnan(at_m))
     at_m, time_us = at_m[known], time_us[known]
+    rows = np.empty(len(legs.edge), dtype=_RUN)
     found = 0
     for i in range(len(legs.edge)):
         if numbers[i] < 0:
@@ -293,7 +271,29 @@ def _runs(
         row.last_step, row.leave_mm = legs.step_b[i], round(1000.0 * legs.to_m[i])
         before = int(np.searchsorted(at_m, _end_m(legs, i), side="left")) - 1
         row.leave_us = _clock_us(at_m, time_us, _end_m(legs, i), before)
-    return cut_legs(legs, numbers, doings, pieces), found
+    # A doing is cut by the legs it runs over: no more pieces than there are ends of both.
+    pieces = np.empty((len(legs.edge) + len(doings.what) + 1, 6), dtype=np.int64)
+    pieces = pieces[: cut_legs(legs, numbers, doings, pieces)]
+    return _by_run(pieces, rows[:found]), rows[:found]
+
+
+@njit(cache=True, nogil=True)
+def _by_run(pieces: NDArray[np.int64], runs: NDArray[np.void]) -> NDArray[np.int64]:
+    """The pieces without the run that they name first, one run's after the other's, and in each run where they are."""
+    for r in range(len(runs)):
+        runs[r].last_piece = 0
+    for i in range(len(pieces)):
+        runs[pieces[i, 0]].last_piece += 1
+    at = 0
+    for r in range(len(runs)):
+        at += runs[r].last_piece
+        runs[r].first_piece = runs[r].last_piece = at - runs[r].last_piece
+    out = np.empty((len(pieces), 5), dtype=np.int64)
+    for i in range(len(pieces)):
+        run = runs[pieces[i, 0]]
+        out[run.last_piece] = pieces[i, 1:]
+        run.last_piece += 1
+    return out
 
 
 @njit(cache=True, nogil=True)

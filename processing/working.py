@@ -266,6 +266,7 @@ def _all(
     return n
 
 
+@njit(cache=True, nogil=True)
 def doings_of(
     network: Network,
     legs: Legs,
@@ -274,15 +275,19 @@ def doings_of(
     steps: NDArray[np.int64],
     step_line: NDArray[np.int64],
     band: Band,
-    *,
-    smooth: bool,
+    smooth: bool,  # noqa: FBT001 - a kernel takes no keywords
 ) -> tuple[Doings, NDArray[np.float64]]:
     """What the unit did along its path, and the metre of the path (n,) of each fix."""
     at_m = place_fixes(fixes, steps, path, smooth)
     # Each pair of fixes makes at most two, and each report of the equipment one more.
     rows = 2 * len(fixes.time_us) + len(fixes.change_us) + 2
-    from_m, to_m = np.zeros((2, rows))
-    from_us, to_us, what = np.zeros((3, rows), dtype=np.int64)
-    doings = Doings(from_m, to_m, from_us, to_us, what)
-    count = _all(network, legs, path, fixes, steps, step_line, at_m, band, doings)
-    return Doings(**{name: column[:count] for name, column in doings._asdict().items()}), at_m
+    doings = Doings(
+        np.empty(rows),
+        np.empty(rows),
+        np.empty(rows, dtype=np.int64),
+        np.empty(rows, dtype=np.int64),
+        np.empty(rows, dtype=np.int64),
+    )
+    n = _all(network, legs, path, fixes, steps, step_line, at_m, band, doings)
+    found = Doings(doings.from_m[:n], doings.to_m[:n], doings.from_us[:n], doings.to_us[:n], doings.what[:n])
+    return found, at_m

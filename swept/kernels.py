@@ -28,15 +28,21 @@ def warm(core: Core) -> int:
 
     A fault of the core is not told here: where a record meets it, it becomes a dead letter that says so.
     """
+    from processing.equipment import Intervals
     from processing.fix import ReportColumns
+    from processing.service_day import service_day
+    from processing.unit_day import unit_day
 
     passes: list[Pass] = []
     if core.units and core.references:
-        unit_id = min(core.units)
+        unit, rules = core.units[min(core.units)], core.rules
         with contextlib.suppress(Exception):
-            for track in core.tracks(unit_id, ReportColumns.of(_drive(core, unit_id)), {}):
+            reports = ReportColumns.of(_drive(core, unit.unit_id))
+            for track in core.tracks(unit.unit_id, reports, {}):
                 passes += track.passes or ()
             core.street_days(passes)
+            unit_day(unit, service_day(0, rules.day_start_s, rules.timezone), reports, rules)
+            Intervals(unit.unit_id, rules).take(reports)
     return len(passes)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from processing.emission import HEADING_LOGP_MIN, between_deg, heading_logp, offset_logp
 from processing.fix import Report, ReportColumns
-from processing.lattice import OFF
+from processing.lattice import OFF, Lattice, new_lattice
 from processing.match import Match
 from processing.pipeline import Core
 from processing.rules import Rules
@@ -111,7 +111,7 @@ def test_held_ends_are_kept_and_a_banned_line_is_not_used() -> None:
     match = match_of(core, noisy(drive((-50, 0), [Leg(0, 0), Leg(0, 60)]), 3, 2e-5))
     states = np.full(len(match.states), -1, dtype=np.int64)
     start, end = int(match.states[0]), int(match.states[-1])
-    window = match.window(0, len(states))
+    window = Lattice(match.rows, match.candidates, *new_lattice(0)[2:])
     states[:] = match.states
     decode_between(core.network, core.routes, match.weights, window, start, end, 0, states)
     assert (states[0], states[-1]) == (start, end)
