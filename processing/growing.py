@@ -129,9 +129,9 @@ class Growing:
     def nbytes(self) -> int:
         """What is kept of it, about."""
         fixes = () if self._fixes is None else self._fixes
-        return sum(int(one.nbytes) for one in (*self._lattice, *fixes, self._seen)) + 1_024 * (
-            len(self.open) + 4
-        )
+        arrays = sum(int(one.nbytes) for one in (*self._lattice, *fixes, self._seen))
+        # A piece is 40 bytes as numbers, and as objects five times as many.
+        return arrays + 6 * sum(map(len, self._made)) + 1_024 * (len(self.open) + 4)
 
     def ending(self, fixes: TrackFixes) -> tuple[int, int] | None:
         """Where these fixes end the track (`track.ending`), None where it goes on with all of them."""

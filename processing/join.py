@@ -218,7 +218,8 @@ def _join_all(
             elif n + count > len(legs.edge):
                 return -1
             for i in range(count):
-                if way.from_m[i] != way.to_m[i]:
+                # What lies within a touch is no way: when a unit that stands there came or went nobody can say.
+                if abs(way.to_m[i] - way.from_m[i]) > TOUCH_M:
                     legs.step_a[n], legs.step_b[n] = a, b
                     legs.edge[n], legs.direction[n] = way.edge[i], way.direction[i]
                     legs.from_m[n], legs.to_m[n], legs.path_m[n] = way.from_m[i], way.to_m[i], path_m

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,6 +142,18 @@ def test_a_track_that_grows_has_the_passes_of_the_whole(
         grown.take(reports.take(slice(0, high)), reports.take(slice(low, high)))
     whole = core.tracks("S1", reports, {})
     assert list(grown.known.values()) == whole
+
+
+@pytest.mark.parametrize("cuts", [range(1, 242), (1, 2, 3, 4, 5, 6, 7, 143)])
+def test_where_a_unit_stands_at_a_corner_it_runs_along_no_other_street(cuts: Iterable[int]) -> None:
+    # It touched one by less than a micrometre: a pass whose moments were those of any of its reports there.
+    reports = wander(1_008, 242, 1, 12.0, told=True, silent=False, statuses=True)
+    grown = Grown(CORES[60.0])
+    for low, high in pairwise((0, *cuts, 242)):
+        grown.take(reports.take(slice(0, high)), reports.take(slice(low, high)))
+    found = list(grown.known.values())
+    assert found == grown.core.tracks("S1", reports, {})
+    assert all(one.enter_us < one.leave_us for track in found for one in track.passes or ())
 
 
 def test_where_a_track_ends_the_next_begins_without_the_reports_before() -> None:
