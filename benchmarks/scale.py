@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py FILE.json ... [--cores 1 8 64] [--write docs/scale.md]
 
-Of the files, those of one and of many fixes a message give the cost of a fix and of a message: two loads, two
-unknowns. Those with 1, 2 and 4 workers at one rate show whether a fix costs the same among many. --cores also
-builds the cores of so many districts side by side and measures their memory. With --write the tables stand in
+All files together give what a fix, a message, a worker's batch and a second cost each role; name at least four, with
+one and with many fixes a message and with 1, 2 and 4 workers, and the tables say how far these costs miss each run. The
+first file of each kind is the one under full load. --cores also builds the cores of so many districts side by side and measures their memory. With --write the tables stand in
 the document, between its markers; what is outside of them is prose and is left alone. No figure that isn't in
 the files, or computed of them by the formulas below, is written.
 """
@@ -18,9 +18,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("broker", "ingest", "kafka", "worker", "postgres")
@@ -40,28 +42,47 @@ UNITS_A_STORE = 2_000
 Found = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU microseconds of a role: for each fix, and for each message."""
+class Cost(NamedTuple):
+    """CPU microseconds of a role: for each fix, each message, each batch of a worker, and each second."""
 
     fix_us: float
     message_us: float
+    batch_us: float
+    second_us: float
 
-    def cores(self, fixes_per_s: float, messages_per_s: float) -> float:
-        """How many cores are busy."""
-        return (self.fix_us * fixes_per_s + self.message_us * messages_per_s) / 1e6
+    def of(self, counted: Counted) -> float:
+        """Microseconds for so many of each."""
+        return float(np.dot(self, counted))
 
 
-def costs(one: Found, many: Found) -> dict[str, Cost]:
-    """Of the loads with one and with many fixes a message: a message costs what its fixes cost, and something more."""
-    count = many["fixes_per_message"]
+class Counted(NamedTuple):
+    """What a run, or a second, had."""
+
+    fixes: float
+    messages: float
+    batches: float
+    seconds: float
+
+    @classmethod
+    def of(cls, run: Found) -> Counted:
+        """Of a run."""
+        budget = run["budget"]
+        return cls(budget["fixes"], budget["messages"], budget["batches"], run["trial"]["seconds"])
+
+
+def costs(runs: Sequence[Found]) -> dict[str, Cost]:
+    """Which costs, none of them negative, come nearest to what all runs used: least squares of the shares missed."""
+    counted = np.array([Counted.of(run) for run in runs])
     found = {}
     for role in ROLES:
-        single = one["budget"]["cpu_us_per_fix"].get(role, 0.0)
-        each = many["budget"]["cpu_us_per_fix"].get(role, 0.0)
-        fix_us = max(0.0, (each * count - single) / (count - 1))
-        found[role] = Cost(fix_us, max(0.0, single - fix_us))
+        used_us = np.array([_used_us(run, role) for run in runs])
+        solved, _ = nnls(counted / used_us[:, None], np.ones(len(runs)))
+        found[role] = Cost(*solved.tolist())
     return found
+
+
+def _used_us(run: Found, role: str) -> float:
+    return float(run["budget"]["cpu_us_per_fix"][role] * run["budget"]["fixes"])
 
 
 def rates(runs: Sequence[Found]) -> str:
@@ -81,17 +102,17 @@ def rates(runs: Sequence[Found]) -> str:
     return "\n".join(rows)
 
 
-def budget(one: Found, many: Found) -> str:
+def budget(one: Found, many: Found, found: Mapping[str, Cost]) -> str:
     """CPU of each role, and the worker's own steps."""
-    found = costs(one, many)
     rows = [
-        "| | a fix | a message more | measured: messages of one | messages of many |",
-        "|---|---|---|---|---|",
+        "| | a fix | a message | a worker's batch | a second | measured: messages of one | messages of many |",
+        "|---|---|---|---|---|---|---|",
     ]
     for role, cost in found.items():
+        single, each = (run["budget"]["cpu_us_per_fix"][role] for run in (one, many))
         rows.append(
-            f"| {role} | {cost.fix_us:.2f} us | {cost.message_us:.0f} us | {one['budget']['cpu_us_per_fix'].get(role, 0):.0f} us a message "
-            f"| {many['budget']['cpu_us_per_fix'].get(role, 0):.2f} us a fix |"
+            f"| {role} | {cost.fix_us:.2f} us | {cost.message_us:.0f} us | {cost.batch_us / 1e3:.1f} ms "
+            f"| {cost.second_us / 1e3:.0f} ms | {single:.0f} us a message | {each:.2f} us a fix |"
         )
     rows += [
         "",
@@ -104,20 +125,25 @@ def budget(one: Found, many: Found) -> str:
     return "\n".join(rows)
 
 
-def growth(runs: Sequence[Found]) -> str:
-    """The same rate with more workers: does a fix cost the same?"""
+def growth(runs: Sequence[Found], found: Mapping[str, Cost]) -> str:
+    """What each run used, with one worker or more, and what the costs say of it."""
     rows = [
-        "| fixes a message | workers | fixes a second | CPU a fix: workers, database, all | visible p99 |",
-        "|---|---|---|---|---|",
+        (
+            "| fixes a message | workers | fixes a second | messages a batch | CPU a fix: workers, database, all five "
+            "| by the costs | all: said / measured | visible p99 |"
+        ),
+        "|---|---|---|---|---|---|---|---|",
     ]
     for run in sorted(runs, key=lambda one: (one["fixes_per_message"], one["workers"])):
-        if "trial" not in run:
-            continue
-        cpu = run["budget"]["cpu_us_per_fix"]
-        whole = sum(cpu.values()) - cpu.get("generator", 0.0)
+        used = {role: _used_us(run, role) / run["budget"]["fixes"] for role in ROLES}
+        said = {role: cost.of(Counted.of(run)) / run["budget"]["fixes"] for role, cost in found.items()}
+        each = (
+            f"{one['worker']:,.1f}, {one['postgres']:,.1f}, {sum(one.values()):,.1f} us" for one in (used, said)
+        )
         rows.append(
             f"| {run['fixes_per_message']} | {run['workers']} | {run['trial']['fixes_per_s']:,.0f} "
-            f"| {cpu.get('worker', 0):.1f}, {cpu.get('postgres', 0):.1f}, {whole:.1f} us | {run['trial']['p99_s']:.2f} s |"
+            f"| {run['budget']['messages_per_batch']:,.0f} | {' | '.join(each)} "
+            f"| {sum(said.values()) / sum(used.values()):.2f} | {run['trial']['p99_s']:.2f} s |"
         )
     return "\n".join(rows)
 
@@ -144,9 +170,8 @@ def memory(runs: Sequence[Found], cores: Sequence[Found]) -> str:
     return "\n".join(rows)
 
 
-def needs(one: Found, many: Found) -> str:
-    """What a city, a province and a country need, at the measured costs."""
-    found = costs(one, many)
+def needs(one: Found, many: Found, found: Mapping[str, Cost]) -> str:
+    """What a city, a province and a country need, at these costs, with batches as large as under full load."""
     bytes_a_fix = one.get("store", many.get("store", {})).get("store_bytes_per_fix", 0.0)
     rows = [
         (
@@ -159,7 +184,10 @@ def needs(one: Found, many: Found) -> str:
         for way, (every_s, fixes) in WAYS.items():
             per_s = units / every_s
             stores = math.ceil(units / UNITS_A_STORE)
-            cores = {role: cost.cores(per_s, per_s / fixes) / BUSY for role, cost in found.items()}
+            messages = per_s / fixes
+            batches = messages / (one if fixes == 1 else many)["budget"]["messages_per_batch"]
+            a_second = Counted(per_s, messages, batches, stores)
+            cores = {role: cost.of(a_second) / 1e6 / BUSY for role, cost in found.items()}
             day = per_s * 3_600 * SHIFT_H
             rows.append(
                 f"| {name} | {units:,} | {way} | {stores:,} "
@@ -230,18 +258,20 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the document that has places for the tables")
     given = parser.parse_args()
     runs: list[Found] = [json.loads(path.read_text()) for path in given.files]
-    # Costs are of the first run of each kind that is named; growth is of all.
+    # The first of each kind is the one under full load.
     single = [run for run in runs if run["fixes_per_message"] == 1 and "budget" in run]
     several = [run for run in runs if run["fixes_per_message"] > 1 and "budget" in run]
-    if not single or not several:
-        sys.exit("name a file of messages of one fix and one of many: make bench-load writes both.")
+    if not single or not several or len(single) + len(several) < len(Cost._fields):
+        sys.exit("name files of messages of one fix and of many, four at least: docs/scale.md says how to make them.")
     one, many = single[0], several[0]
+    measured = [*single, *several]
+    found = costs(measured)
     tables = {
         "rates": rates([run for run in runs if run["curve"] or run in (one, many)]),
-        "budget": budget(one, many),
-        "growth": growth(runs),
+        "budget": budget(one, many, found),
+        "growth": growth(measured, found),
         "memory": memory([one, many], [built(copies) for copies in given.cores]),
-        "needs": needs(one, many),
+        "needs": needs(one, many, found),
     }
     if given.write is None:
         print("\n\n".join(tables.values()))

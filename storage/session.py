@@ -65,6 +65,25 @@ class Left(NamedTuple):
     began: datetime
 
 
+def connect_again(
+    store_url: str,
+    silent_s_max: float,
+    left: Left | None,
+    **options: Any,  # noqa: ANN401 - psycopg's
+) -> tuple[Connection[Any], Left | None]:
+    """Connect after a connection was lost, if one was: its side on the server is ended.
+
+    Gives the connection, and what it will leave there.
+    """
+    connection = connect(store_url, silent_s_max, **options)
+    try:
+        end(connection, left)
+        return connection, left_by(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
 def left_by(connection: Connection[Any]) -> Left | None:
     """What stays on the server should this connection be lost; None on one that has no processes (WASM)."""
     row = connection.execute(

@@ -49,6 +49,8 @@ class TableLog:
         self._bytes_max = bytes_max
         self._connection: psycopg.Connection | None = None
         self._listener: psycopg.Connection | None = None
+        #: The server's side of the connection, this one or the one before.
+        self._left: session.Left | None = None
         with self._connected() as connection:
             self._log_id, self._partitions = log_table.create(connection, partitions)
 
@@ -184,7 +186,7 @@ class TableLog:
     def _connected(self) -> Iterator[psycopg.Connection]:
         with _unavailable():
             if self._connection is None or self._connection.closed:
-                self._connection = session.connect(self._url, SILENT_S_MAX)
+                self._connection, self._left = session.connect_again(self._url, SILENT_S_MAX, self._left)
             yield self._connection
 
 

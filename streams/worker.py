@@ -234,11 +234,9 @@ class Worker:
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
-            self._connection = session.connect(
-                self._store_url, self._bounds.silent_s_max, prepare_threshold=2
+            self._connection, self._left = session.connect_again(
+                self._store_url, self._bounds.silent_s_max, self._left, prepare_threshold=2
             )
-            session.end(self._connection, self._left)
-            self._left = session.left_by(self._connection)
             self._connection.isolation_level = IsolationLevel.READ_COMMITTED
             self._checkpoint.reread(self._connection)
         return self._connection

@@ -67,6 +67,28 @@ class Imaged(KafkaServer):
         return subprocess.run(here, check=False, capture_output=True).returncode == 0
 
 
+def test_it_waits_for_room_before_it_starts(tmp_path: Path) -> None:
+    shell, flag, script = checked.read(checked.filled(checked.TEXT, ENV))["services"]["kafka"]["command"]
+    for place, here in (
+        ("/var/lib/kafka/data", str(tmp_path)),
+        ("/etc/kafka/docker/run", "echo started"),
+        ("sleep 5", "sleep 0.1"),
+    ):
+        assert place in script
+        script = script.replace(place, here)
+    # A file of 8 KiB is the largest that fits, until another is said to.
+    full = subprocess.Popen(
+        [shell, flag, f"trap '' XFSZ; ulimit -f 8; {script}"], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert full.stderr is not None
+    assert any(b"make room there" in line for line in full.stderr)
+    full.kill()
+    assert full.communicate()[0] == b""
+    done = subprocess.run([shell, flag, script], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"started\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_variables_of_compose_make_a_kafka_that_starts_and_is_found_healthy(tmp_path: Path) -> None:
     if lacking := kafka_server.missing():
         pytest.skip(lacking)

@@ -8,7 +8,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from storage import positions, session
+from storage import log_table, positions, session
+from streams.log import Envelope
 from streams.table_log import TableLog
 
 SILENT_S_MAX = 1.0
@@ -55,4 +56,20 @@ def test_who_was_cut_off_within_a_copy_ends_what_it_left_on_the_server(store_url
             assert positions.lock(again, log.log_id, [0]) == {0: positions.Position(0)}
         session.end(again, left)  # it is gone
         session.end(again, None)
+        lost.close()
+
+
+def test_a_log_that_was_cut_off_within_an_append_goes_on(store_url: str) -> None:
+    envelope = Envelope("u1", "swept/v1/test/u1/fix", b"{}", 1)
+    impatient = f"{store_url}{'&' if '?' in store_url else '?'}options=-c%20lock_timeout%3D3s"
+    with closing(TableLog(impatient, partitions=1)) as log:
+        log.append([envelope])
+        lost, log._connection = log._connection, None  # noqa: SLF001
+        assert lost is not None
+        lost.execute("BEGIN")
+        log_table.lock_ends(lost, {0})
+        lost.pgconn.send_query(b"COPY log_record FROM STDIN")
+        lost.pgconn.flush()
+        log.append([envelope])
+        assert log.ends() == {0: 2}
         lost.close()

@@ -65,6 +65,16 @@ def test_chunks_are_compressed_once_no_late_fix_can_reach_them(connection: psyco
     assert fix.after_bytes < fix.before_bytes / 3
 
 
+def test_autovacuum_leaves_new_chunks_alone_and_looks_at_few_of_their_rows(connection: psycopg.Connection) -> None:
+    write_fixes(connection, START_US, 1)
+    told = connection.execute(
+        """SELECT reloptions, (SELECT array_agg(DISTINCT attstattarget) FROM pg_attribute
+                               WHERE attrelid = chunk.oid AND attnum > 0 AND NOT attisdropped)
+           FROM show_chunks('fix') AS name, pg_class AS chunk WHERE chunk.oid = name"""
+    ).fetchall()
+    assert told == [(["autovacuum_vacuum_insert_threshold=-1"], [10])]
+
+
 def test_compressed_fixes_are_read_refused_twice_replaced_and_joined_as_rows_are(
     connection: psycopg.Connection,
 ) -> None:
