@@ -138,7 +138,8 @@ def growth(runs: Sequence[Found], found: Mapping[str, Cost]) -> str:
         used = {role: _used_us(run, role) / run["budget"]["fixes"] for role in ROLES}
         said = {role: cost.of(Counted.of(run)) / run["budget"]["fixes"] for role, cost in found.items()}
         each = (
-            f"{one['worker']:,.1f}, {one['postgres']:,.1f}, {sum(one.values()):,.1f} us" for one in (used, said)
+            f"{one['worker']:,.1f}, {one['postgres']:,.1f}, {sum(one.values()):,.1f} us"
+            for one in (used, said)
         )
         rows.append(
             f"| {run['fixes_per_message']} | {run['workers']} | {run['trial']['fixes_per_s']:,.0f} "
@@ -262,7 +263,9 @@ def main() -> None:
     single = [run for run in runs if run["fixes_per_message"] == 1 and "budget" in run]
     several = [run for run in runs if run["fixes_per_message"] > 1 and "budget" in run]
     if not single or not several or len(single) + len(several) < len(Cost._fields):
-        sys.exit("name files of messages of one fix and of many, four at least: docs/scale.md says how to make them.")
+        sys.exit(
+            "name files of messages of one fix and of many, four at least: docs/scale.md says how to make them."
+        )
     one, many = single[0], several[0]
     measured = [*single, *several]
     found = costs(measured)

@@ -64,7 +64,7 @@ def test_a_log_that_was_cut_off_within_an_append_goes_on(store_url: str) -> None
     impatient = f"{store_url}{'&' if '?' in store_url else '?'}options=-c%20lock_timeout%3D3s"
     with closing(TableLog(impatient, partitions=1)) as log:
         log.append([envelope])
-        lost, log._connection = log._connection, None  # noqa: SLF001
+        lost, log._connection = log._connection, None
         assert lost is not None
         lost.execute("BEGIN")
         log_table.lock_ends(lost, {0})

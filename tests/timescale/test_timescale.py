@@ -65,7 +65,9 @@ def test_chunks_are_compressed_once_no_late_fix_can_reach_them(connection: psyco
     assert fix.after_bytes < fix.before_bytes / 3
 
 
-def test_autovacuum_leaves_new_chunks_alone_and_looks_at_few_of_their_rows(connection: psycopg.Connection) -> None:
+def test_autovacuum_leaves_new_chunks_alone_and_looks_at_few_of_their_rows(
+    connection: psycopg.Connection,
+) -> None:
     write_fixes(connection, START_US, 1)
     told = connection.execute(
         """SELECT reloptions, (SELECT array_agg(DISTINCT attstattarget) FROM pg_attribute
