@@ -24,6 +24,7 @@ from processing.pipeline import Core
 from streams import packing
 from streams.table_log import TableLog
 from streams.worker import Worker
+from swept import embedded_broker
 from swept.collectors import IngestCollector
 from swept.embedded_broker import EmbeddedBroker
 from swept.mosquitto_server import MosquittoServer
@@ -155,6 +156,33 @@ def test_a_broker_that_tells_nothing_of_itself_is_no_fault(broker: EmbeddedBroke
         publish(broker.port, fixes(20))
         assert eventually(lambda: one.stats.acknowledged == 20)
         assert "swept_ingest_broker_queue_bytes" not in one.metrics()
+
+
+def topics(log: TableLog) -> list[str]:
+    """Of all messages after the first."""
+    return [record.envelope.mqtt_topic for record in log.read({0: 1}, 5_000)]
+
+
+def test_an_embedded_broker_that_is_full_lets_the_oldest_go_and_keeps_the_newest_in_their_order(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As configured but for the sizes: half a MiB instead of 512, for 1.5 MB of messages.
+    small = embedded_broker.CONFIG.replace("16777216", "131072").replace(
+        "segment_count = 32", "segment_count = 4"
+    )
+    monkeypatch.setattr(embedded_broker, "CONFIG", small)
+    sent = [(f"swept/v1/test/u{n}/fix", bytes(400)) for n in range(3_000)]
+    with EmbeddedBroker() as broker, closing(TableLog(store_url, partitions=1)) as log:
+        with ingest(broker.url, log) as one:
+            assert eventually(lambda: one.subscriber.connected)
+            publish(broker.port, sent[:1])
+            assert eventually(lambda: log.ends() == {0: 1})
+        publish(broker.port, sent)
+        with ingest(broker.url, log) as one:
+            assert eventually(lambda: topics(log)[-1:] == [sent[-1][0]] and not one.subscriber.waiting)
+        kept = topics(log)
+    assert kept == [topic for topic, _ in sent[-len(kept) :]]
+    assert 500 < len(kept) < 1_500
 
 
 def test_half_of_what_the_broker_may_hold_is_told_once_and_so_is_the_end_of_it() -> None:
