@@ -56,7 +56,11 @@ def window_of(run: Run, step_line: NDArray[np.int64]) -> Window | None:
 
 @njit(cache=True, nogil=True)
 def find_windows(states: NDArray[np.int64], step_line: NDArray[np.int64], runs: NDArray[np.void]) -> None:
-    """Write each run's window: a row more than those of its own on its line, where there is one, which is held."""
+    """Write each run's window.
+
+    It goes from the run's first step on its line to the last, with a row more at either end where there is one; the
+    states of these two are held.
+    """
     for r in range(len(runs)):
         run = runs[r]
         first, last = -1, -1

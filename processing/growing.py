@@ -114,7 +114,8 @@ class Growing:
         self._skip = self._ordinal = 0
         self._told = False
         self._rivals: dict[Window, Rival] = {}
-        self._made: dict[bytes, tuple[tuple[Piece, ...], tuple[Piece, ...]]] = {}
+        #: Of each open pass its pieces as numbers, and as what they were made into.
+        self._made: list[tuple[bytes, tuple[tuple[Piece, ...], tuple[Piece, ...]]]] = []
         self._hashed = hashlib.sha256(), hashlib.sha256()
         self._settled: _Settled | None = None
         self._stay = begin_stay(start_us)
@@ -131,7 +132,7 @@ class Growing:
         fixes = () if self._fixes is None else self._fixes
         arrays = sum(int(one.nbytes) for one in (*self._lattice, *fixes, self._seen))
         # A piece is 40 bytes as numbers, and as objects five times as many.
-        return arrays + 6 * sum(map(len, self._made)) + 1_024 * (len(self.open) + 4)
+        return arrays + 6 * sum(len(key) for key, _ in self._made) + 1_024 * (len(self.open) + 4)
 
     def ending(self, fixes: TrackFixes) -> tuple[int, int] | None:
         """Where these fixes end the track (`track.ending`), None where it goes on with all of them."""
@@ -191,12 +192,13 @@ class Growing:
         ground, unit, rules = self._ground, self.unit, self._ground.rules
         passes: list[Pass] = []
         rivals: dict[Window, Rival] = {}
-        made: dict[bytes, tuple[tuple[Piece, ...], tuple[Piece, ...]]] = {}
+        known, made = dict(self._made), []
         for run in map(Run._make, found.runs.tolist()):
             rows = found.pieces[run.first_piece : run.last_piece]
             # Most runs are as they were before, and to make a piece costs as much as to find it.
             key = rows.tobytes()
-            swept, unobserved = made[key] = self._made.get(key) or pieces_of(rows)
+            swept, unobserved = pieces = known.get(key) or pieces_of(rows)
+            made.append((key, pieces))
             window = window_of(run, found.step_line) if swept else None
             rival = NO_RIVAL if window is None else self._rival(window, rivals)
             sure = certainty(rival, rules)
@@ -248,6 +250,7 @@ class Growing:
             self._changes = self._changes.part(self._changes.time_us > fixes.time_us[fix])
             self._skip, self._ordinal = settled.legs, self._ordinal + settled.passes
             self.open = self.open[settled.passes :]
+            self._made = self._made[settled.passes :]
             self._lattice = _without(self._lattice, settled.step)
         self._settled = None
         return len(self._lattice.rows) <= ROWS_MAX

@@ -218,7 +218,8 @@ def _join_all(
             elif n + count > len(legs.edge):
                 return -1
             for i in range(count):
-                # What lies within a touch is no way: when a unit that stands there came or went nobody can say.
+                # A leg too short for the path's floats to tell begins and ends at one metre: its moments would hang on
+                # fixes that a growing track has let go of.
                 if abs(way.to_m[i] - way.from_m[i]) > TOUCH_M:
                     legs.step_a[n], legs.step_b[n] = a, b
                     legs.edge[n], legs.direction[n] = way.edge[i], way.direction[i]

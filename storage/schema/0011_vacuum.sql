@@ -3,8 +3,8 @@
 -- which live figures waited.
 
 -- Fixes are written once and read by their key, with columns that no index has: that a page is visible to everybody
--- helps nobody. Freezing can wait as well: a batch is one transaction, so ids last for years. What is deleted brings a
--- vacuum as ever.
+-- helps nobody. Freezing can wait as well: a batch is one transaction, and the 200 million after which PostgreSQL freezes
+-- by itself are a hundred days of the fullest load. What is deleted brings a vacuum as ever.
 ALTER TABLE fix SET (autovacuum_vacuum_insert_threshold = -1);
 
 -- ANALYZE looks at 300 rows for each of the target, 100 by default, and most of them lie in a page of their own.

@@ -156,6 +156,16 @@ def test_where_a_unit_stands_at_a_corner_it_runs_along_no_other_street(cuts: Ite
     assert all(one.enter_us < one.leave_us for track in found for one in track.passes or ())
 
 
+def test_what_is_kept_of_a_long_track_is_its_tail() -> None:
+    for seed in (35, 39):
+        reports = wander(seed, 3_000, 1, 3.0, told=True, silent=False, statuses=False)
+        (track,) = CORES[2_000.0].tracks("S1", reports, {})
+        assert track.passes is not None
+        assert sum(len(one.swept) for one in track.passes) > 500
+        assert track.growing is not None
+        assert track.growing.nbytes < 100_000
+
+
 def test_where_a_track_ends_the_next_begins_without_the_reports_before() -> None:
     reports = wander(11, 3_000, 5, 3.0, told=True, silent=False, statuses=True)
     for size in (1, 50):
