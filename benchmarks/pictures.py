@@ -24,10 +24,10 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from processing.ambiguity import certainty, rival_of
+from processing.ambiguity import Window, certainty, rival_of
 from processing.district import District, Road, Street, Unit, UnitProfile
 from processing.geodesy import LocalProjection
-from processing.lattice import new_lattice
+from processing.lattice import Lattice, new_lattice
 from processing.match import Match, TrackFixes, match_track, take_fixes, weights_of
 from processing.pipeline import Core
 from processing.viterbi import meeting
@@ -149,8 +149,13 @@ def sureness(one: Drive) -> tuple[str, float, str]:
     alleys = len(one.core.district.streets)
     on = np.flatnonzero((lines >= 0) & (lines < alleys))
     line = int(np.bincount(lines[on]).argmax())
-    network, routes = one.core.network, one.core.routes
-    rival = rival_of(network, routes, one.match, line, int(on[0]), int(on[-1]))
+    first, last = np.flatnonzero(lines == line)[[0, -1]].tolist()
+    low, high, states = max(0, first - 1), min(len(lines), last + 2), one.match.states
+    start = int(states[low]) if low < first else -1
+    end = int(states[high - 1]) if high - 1 > last else -1
+    window = Window(line, low, high, start, end, (lines[first : last + 1] == line).tobytes())
+    lattice = Lattice(one.match.rows, one.match.candidates, *new_lattice(0)[2:])
+    rival = rival_of(one.core.network, one.core.routes, one.match.weights, lattice, window)
     names = [street.street_id for street in one.core.district.streets]
     return (
         names[line],

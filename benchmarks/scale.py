@@ -67,7 +67,9 @@ class Counted(NamedTuple):
     def of(cls, run: Found) -> Counted:
         """Of a run."""
         budget = run["budget"]
-        return cls(budget["fixes"], budget["messages"], budget["batches"], run["trial"]["seconds"])
+        # CPU is counted from before the first message until all is processed: longer than messages are sent.
+        seconds = budget["cpu_s"] / run["trial"]["cores_used"]
+        return cls(budget["fixes"], budget["messages"], budget["batches"], seconds)
 
 
 def costs(runs: Sequence[Found]) -> dict[str, Cost]:
